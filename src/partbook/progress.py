@@ -1,0 +1,75 @@
+"""How far a separation is, told to whoever asks, and the only way to stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import Cancelled
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """One report of progress.
+
+    Attributes
+    ----------
+    stage
+        What is being done: ``"pitch"``, ``"fit"``, ``"write"`` …
+    done, total
+        Units of work of this stage, ``0 <= done <= total``.
+    eta_s
+        Estimated seconds until this stage ends; NaN before the first unit is done.
+    message
+        One line for people, possibly empty.
+    """
+
+    stage: str
+    done: int
+    total: int
+    eta_s: float
+    message: str = ""
+
+
+OnProgress = Callable[[ProgressEvent], object]
+"""Called with every event; return ``False`` to cancel (anything else goes on)."""
+
+
+def _ignore(event: ProgressEvent) -> None:
+    pass
+
+
+class Progress:
+    """Turn "one more unit is done" into typed events with an estimate of the time left.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage.
+    total
+        Units of work it has.
+    on_progress
+        Callback, or None.
+
+    Raises
+    ------
+    Cancelled
+        From :meth:`step`, when the callback returns ``False``.
+    """
+
+    def __init__(self, stage: str, total: int, on_progress: OnProgress | None = None) -> None:
+        self._stage, self._total, self._done = stage, total, 0
+        self._report = on_progress or _ignore
+        self._start = time.monotonic()
+        self._tell(float("nan"), "")
+
+    def step(self, message: str = "") -> None:
+        """Report that one more unit is done."""
+        self._done = min(self._done + 1, self._total)
+        elapsed = time.monotonic() - self._start
+        self._tell(elapsed / self._done * (self._total - self._done), message)
+
+    def _tell(self, eta_s: float, message: str) -> None:
+        if self._report(ProgressEvent(self._stage, self._done, self._total, eta_s, message)) is False:
+            raise Cancelled(f"cancelled during {self._stage}")
