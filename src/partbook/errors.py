@@ -6,7 +6,8 @@
     ├── InputError (ValueError)      the user's mistake: expected, got, try; the command line exits with 2
     │   ├── AudioError               a sound file or array that cannot be used
     │   ├── OptionError              a flag or argument out of range, or an unknown name
-    │   └── TrackError               an F0 track that cannot be used
+    │   ├── TrackError               an F0 track that cannot be used
+    │   └── OutputError              a result that cannot be written
     └── Cancelled                    the progress callback asked to stop; the command line exits with 130
 """
 
@@ -45,6 +46,10 @@ class OptionError(InputError):
 
 class TrackError(InputError):
     """An F0 track cannot be used."""
+
+
+class OutputError(InputError):
+    """A result cannot be written."""
 
 
 class Cancelled(PartbookError):

@@ -1,0 +1,23 @@
+"""Sound files and arrays: the only package that touches sound files.
+
+:mod:`~partbook.audio.recording` reads one recording piece by piece, :mod:`~partbook.audio.session` gathers the
+microphones of a session, :mod:`~partbook.audio.headers` finds files that were cut short, and
+:mod:`~partbook.audio.writing` writes FLAC and float WAV block by block.
+"""
+
+from .recording import Microphone, Recording, excerpt, open_recording, recording_from_array
+from .session import open_session, source_names
+from .writing import SoundWriter, flac_holds, open_writer
+
+__all__ = [
+    "Microphone",
+    "Recording",
+    "SoundWriter",
+    "excerpt",
+    "flac_holds",
+    "open_recording",
+    "open_session",
+    "open_writer",
+    "recording_from_array",
+    "source_names",
+]
