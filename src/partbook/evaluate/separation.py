@@ -15,11 +15,13 @@ import math
 from typing import TypeVar
 
 import numpy as np
+import scipy.optimize
 import torch
 from torch import Tensor
 
 Signal = TypeVar("Signal", np.ndarray, Tensor)
 
+_BOUND_DB = 1e3
 _RELATIVE_SILENCE = 1e-24
 """Energy left after removing the mean, relative to the energy before, that is only rounding."""
 
@@ -34,9 +36,9 @@ def is_silent(x: Signal, *, mean_removed: bool = False) -> Signal:
     >>> is_silent(np.array([[0.0, 0.0], [1.0, 1.0]]), mean_removed=True).tolist()
     [True, True]
     """
-    samples = _double(x)
+    samples = as_double(x)
     centred = samples - samples.mean(-1, keepdim=True) if mean_removed else samples
-    return _like(_energy(centred) <= _RELATIVE_SILENCE * _energy(samples), x)
+    return like(_energy(centred) <= _RELATIVE_SILENCE * _energy(samples), x)
 
 
 def si_sdr(reference: Signal, estimate: Signal, *, mean_removed: bool = True) -> Signal:
@@ -65,7 +67,7 @@ def si_sdr(reference: Signal, estimate: Signal, *, mean_removed: bool = True) ->
     >>> round(float(si_sdr(s, 3 * (s + noise))), 9)
     20.0
     """
-    s, e = _double(reference), _double(estimate)
+    s, e = as_double(reference), as_double(estimate)
     s_silent, e_silent = is_silent(s, mean_removed=mean_removed), is_silent(e, mean_removed=mean_removed)
     if mean_removed:
         s, e = s - s.mean(-1, keepdim=True), e - e.mean(-1, keepdim=True)
@@ -73,7 +75,7 @@ def si_sdr(reference: Signal, estimate: Signal, *, mean_removed: bool = True) ->
     target = gain * s
     score = decibels(_energy(target), _energy(target - e))
     score = torch.where(e_silent & torch.isfinite(_energy(e)), -math.inf, score)
-    return _like(torch.where(s_silent, math.nan, score), reference)
+    return like(torch.where(s_silent, math.nan, score), reference)
 
 
 def si_sdr_improvement(reference: Signal, estimate: Signal, mixture: Signal, *, mean_removed: bool = True) -> Signal:
@@ -87,9 +89,9 @@ def sdr(reference: Signal, estimate: Signal) -> Signal:
 
     A silent estimate scores 0 dB. It is also the "signal-to-noise ratio" of some papers.
     """
-    s, e = _double(reference), _double(estimate)
+    s, e = as_double(reference), as_double(estimate)
     score = decibels(_energy(s), _energy(s - e))
-    return _like(torch.where(is_silent(s), math.nan, score), reference)
+    return like(torch.where(is_silent(s), math.nan, score), reference)
 
 
 def decibels(signal_energy: Tensor, error_energy: Tensor) -> Tensor:
@@ -97,13 +99,37 @@ def decibels(signal_energy: Tensor, error_energy: Tensor) -> Tensor:
     return 10 * torch.log10(signal_energy / error_energy)
 
 
+def best_permutation(scores: np.ndarray | Tensor) -> tuple[int, ...]:
+    """Return which estimate belongs to which reference so that the mean score is best.
+
+    Parameters
+    ----------
+    scores
+        Shape (N, N), reference first; larger is better. NaN (a silent reference) speaks for no estimate.
+
+    Returns
+    -------
+    tuple of int
+        For every reference the index of its estimate.
+
+    Examples
+    --------
+    >>> best_permutation(np.array([[1.0, 9.0], [8.0, 2.0]]))
+    (1, 0)
+    """
+    finite = np.nan_to_num(np.asarray(scores, dtype=float), nan=0.0, posinf=_BOUND_DB, neginf=-_BOUND_DB)
+    return tuple(int(i) for i in scipy.optimize.linear_sum_assignment(finite, maximize=True)[1])
+
+
 def _energy(x: Tensor) -> Tensor:
     return x.square().sum(-1)
 
 
-def _double(x: np.ndarray | Tensor) -> Tensor:
+def as_double(x: np.ndarray | Tensor) -> Tensor:
+    """Return a signal as a tensor in double precision."""
     return x.double() if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x, dtype=np.float64))
 
 
-def _like(result: Tensor, example: np.ndarray | Tensor) -> np.ndarray | Tensor:
+def like(result: Tensor, example: np.ndarray | Tensor) -> np.ndarray | Tensor:
+    """Return a result as an array where the example is one, else as the tensor it is."""
     return result if isinstance(example, Tensor) else result.numpy()
