@@ -64,9 +64,9 @@ class Progress:
         self._start = time.monotonic()
         self._tell(float("nan"), "")
 
-    def step(self, message: str = "") -> None:
-        """Report that one more unit is done."""
-        self._done = min(self._done + 1, self._total)
+    def step(self, message: str = "", units: int = 1) -> None:
+        """Report that one more unit, or several, are done."""
+        self._done = min(self._done + units, self._total)
         elapsed = time.monotonic() - self._start
         self._tell(elapsed / self._done * (self._total - self._done), message)
 

@@ -5,11 +5,21 @@ microphones of a session, :mod:`~partbook.audio.headers` finds files that were c
 :mod:`~partbook.audio.writing` writes FLAC and float WAV block by block.
 """
 
-from .recording import Microphone, Recording, excerpt, open_recording, recording_from_array
+from .recording import (
+    LIBSNDFILE_VERSION,
+    FileRecording,
+    Microphone,
+    Recording,
+    excerpt,
+    open_recording,
+    recording_from_array,
+)
 from .session import open_session, source_names
 from .writing import SoundWriter, flac_holds, open_writer
 
 __all__ = [
+    "LIBSNDFILE_VERSION",
+    "FileRecording",
     "Microphone",
     "Recording",
     "SoundWriter",

@@ -20,6 +20,8 @@ RATES_HZ = (1_000, 192_000)
 MAX_CHANNELS = 32
 """Largest number of channels of a recording."""
 
+LIBSNDFILE_VERSION = soundfile.__libsndfile_version__
+
 _SCAN_SAMPLES = 1 << 20
 
 
@@ -63,6 +65,8 @@ class Recording(Protocol):
         One per channel, in order.
     start
         Sample of the original at which this recording begins; above 0 for an excerpt.
+    paths
+        The file of every channel; empty for an array.
     setup
         What ``session.toml`` says of sources and room, ready for JSON; mostly empty.
     """
@@ -72,6 +76,7 @@ class Recording(Protocol):
     length: int
     microphones: tuple[Microphone, ...]
     start: int
+    paths: tuple[Path, ...]
     setup: Mapping[str, object]
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -89,8 +94,6 @@ class FileRecording:
 
     Attributes
     ----------
-    paths
-        The file of every channel.
     subtype
         Sample format of the first file in the words of libsndfile, for instance ``"PCM_24"``.
     """
@@ -139,6 +142,7 @@ class ArrayRecording:
     microphones: tuple[Microphone, ...]
     samples: np.ndarray
     start: int = 0
+    paths: tuple[Path, ...] = ()
     setup: Mapping[str, object] = field(default_factory=dict)
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -338,6 +342,7 @@ def _file_digest(path: Path) -> str:
 
 
 __all__ = [
+    "LIBSNDFILE_VERSION",
     "MAX_CHANNELS",
     "RATES_HZ",
     "ArrayRecording",

@@ -59,7 +59,7 @@ class FlacWriter:
     """24-bit FLAC. Samples are multiples of ``1 / FULL_SCALE_24`` from −1 to just below 1, and are kept exactly."""
 
     def __init__(self, path: Path, sample_rate: int, channels: int, length: int) -> None:
-        self._path, self._length, self._last = path, length, np.zeros((0, channels), np.float32)
+        self._path, self._last = path, None
         try:
             self._file = soundfile.SoundFile(path, "w", sample_rate, channels, "PCM_24", format="FLAC")
         except soundfile.LibsndfileError as error:
@@ -77,10 +77,12 @@ class FlacWriter:
     def close(self) -> None:
         """Finish the file and read its end back: the encoder does not say when its last bytes found no room."""
         self._file.close()
+        if self._last is None:
+            return
         try:
             with soundfile.SoundFile(self._path) as file:
-                file.seek(self._length - 1)
-                end = file.read(2, dtype="float32", always_2d=True)
+                file.seek(-1, soundfile.SEEK_END)
+                end = file.read(dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise _unwritable(self._path) from error
         if not np.array_equal(end, self._last):

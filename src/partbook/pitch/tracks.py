@@ -182,23 +182,20 @@ def match_f0_files(paths: Sequence[str | Path], voices: Sequence[Voice]) -> dict
     return dict(zip(ids, paths, strict=True))
 
 
-def voices_of_files(paths: Sequence[str | Path], tracks: Sequence[Track]) -> tuple[Voice, ...]:
-    """Name voices after their F0 files, highest median F0 first.
+def voices_of_files(paths: Sequence[str | Path]) -> tuple[Voice, ...]:
+    """Name voices after their F0 files, in the order of the files.
 
     A name that holds one voice word, possibly numbered, gives that word (``mix_alto2.csv``: ``alto2``), any other its
     stem.
     """
-    order = sorted(range(len(paths)), key=lambda k: -tracks[k].median_hz)
     word = rf"(?<![a-z0-9])(?:{'|'.join(RANGES_HZ)})\d*(?![a-z0-9])"
-    names = []
-    for k in order:
-        stem = Path(paths[k]).stem
-        found = re.findall(word, stem.lower())
-        names.append(found[0] if len(found) == 1 else stem)
-    return named_voices(names)
+    found = [re.findall(word, Path(path).stem.lower()) for path in paths]
+    return named_voices(
+        words[0] if len(words) == 1 else Path(path).stem for words, path in zip(found, paths, strict=True)
+    )
 
 
-def within(track: Track, path: str | Path, from_s: float, to_s: float) -> Track:
+def within(track: Track, id: str, from_s: float, to_s: float) -> Track:
     """Return what a track says of a recording that lasts from one time to another.
 
     Raises

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .audio import Recording
-from .pitch.tracks import Track
+from ..audio import Recording
+from ..pitch.tracks import Track
 
 
 @dataclass(frozen=True)
