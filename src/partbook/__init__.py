@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-# The function, not the module of the same name; it is light, and what it needs is imported when it runs.
-from .separate import separate
+# The function, not the module of the same name; the module is light, and what it needs is imported when it runs.
+from .separate import separate, separate_into
 
 _HOMES = {
     "AudioError": "errors",
@@ -33,7 +33,7 @@ _HOMES = {
     "write_f0": "pitch.tracks",
 }
 
-__all__ = [*_HOMES, "separate"]
+__all__ = [*_HOMES, "separate", "separate_into"]
 
 
 def __getattr__(name: str) -> object:

@@ -73,3 +73,30 @@ class Progress:
     def _tell(self, eta_s: float, message: str) -> None:
         if self._report(ProgressEvent(self._stage, self._done, self._total, eta_s, message)) is False:
             raise Cancelled(f"cancelled during {self._stage}")
+
+
+class Stopwatch:
+    """Pass events on, and remember how long every stage took.
+
+    Parameters
+    ----------
+    on_progress
+        Who else listens, or None.
+    """
+
+    def __init__(self, on_progress: OnProgress | None = None) -> None:
+        self._report = on_progress or _ignore
+        self._start = self._last = time.monotonic()
+        self._seconds: dict[str, float] = {}
+
+    def __call__(self, event: ProgressEvent) -> object:
+        """Take the time since the last event as spent on the stage of this one."""
+        now = time.monotonic()
+        self._seconds[event.stage] = self._seconds.get(event.stage, 0.0) + now - self._last
+        self._last = now
+        return self._report(event)
+
+    def times(self) -> dict[str, object]:
+        """Return the seconds spent on every stage and in total."""
+        stages = {stage: round(seconds, 3) for stage, seconds in self._seconds.items()}
+        return {"seconds": {**stages, "total": round(time.monotonic() - self._start, 3)}}

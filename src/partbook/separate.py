@@ -5,15 +5,15 @@ Everything heavy is imported where it is used: ``import partbook`` and the help 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .config import Options
+from .config import Format, Options
 from .ensemble import Voice, high_to_low, named_voices, parse_voices
 from .errors import OptionError, TrackError
-from .progress import OnProgress
+from .progress import OnProgress, Stopwatch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -88,6 +88,37 @@ def separate(
     )
     one_dimensional = not isinstance(source, str | Path) and len(getattr(source, "shape", ())) == 1
     return collect(separation, mono=one_dimensional, on_progress=on_progress)
+
+
+def separate_into(
+    directory: str | Path,
+    source: str | Path | ArrayLike,
+    sample_rate: int | None = None,
+    *,
+    voices: Voices = None,
+    f0: F0 = None,
+    spots: Sequence[str] = (),
+    main: Sequence[str] = (),
+    from_s: float | None = None,
+    to_s: float | None = None,
+    options: Options | None = None,
+    name: str | None = None,
+    format: Format = "flac",
+    on_progress: OnProgress | None = None,
+    extras: Callable[[Path], object] | None = None,
+) -> Path:
+    """Separate a recording of any duration into the folder ``directory/<track>``, block by block, and return it.
+
+    Parameters as in :func:`separate` and :func:`partbook.stems.write`.
+    """
+    from .stems import check_target, write
+    from .stems.files import track_name
+
+    recording = open_input(source, sample_rate, spots=spots, main=main, from_s=from_s, to_s=to_s)
+    check_target(Path(directory) / track_name(name or recording.name))
+    watch = Stopwatch(on_progress)
+    separation = separate_recording(recording, voices=voices, f0=f0, options=options, on_progress=watch)
+    return write(separation, directory, format=format, name=name, on_progress=watch, extras=extras, run=watch.times)
 
 
 def open_input(
@@ -194,4 +225,4 @@ def _prepare_torch(options: Options) -> None:
         torch.set_num_threads(options.threads)
 
 
-__all__ = ["separate"]
+__all__ = ["separate", "separate_into"]

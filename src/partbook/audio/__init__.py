@@ -12,6 +12,7 @@ from .recording import (
     Recording,
     excerpt,
     open_recording,
+    readable_formats,
     recording_from_array,
 )
 from .session import open_session, source_names
@@ -28,6 +29,7 @@ __all__ = [
     "open_recording",
     "open_session",
     "open_writer",
+    "readable_formats",
     "recording_from_array",
     "source_names",
 ]

@@ -260,6 +260,11 @@ def excerpt(recording: R, from_s: float | None = None, to_s: float | None = None
     return replace(recording, start=recording.start + first, length=last - first)
 
 
+def readable_formats() -> list[str]:
+    """Return libsndfile's names of all file formats that can be read."""
+    return sorted(soundfile.available_formats())
+
+
 def inspect(path: Path) -> Sound:
     """Check a sound file from end to end and return what it holds; errors as in :func:`open_recording`."""
     if path.is_dir():
@@ -353,5 +358,6 @@ __all__ = [
     "excerpt",
     "inspect",
     "open_recording",
+    "readable_formats",
     "recording_from_array",
 ]

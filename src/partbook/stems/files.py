@@ -37,7 +37,7 @@ def write(
     name: str | None = None,
     on_progress: OnProgress | None = None,
     extras: Callable[[Path], object] | None = None,
-    run: Mapping[str, object] | None = None,
+    run: Callable[[], Mapping[str, object]] | None = None,
 ) -> Path:
     """Write a separation into ``directory/<track>``, block by block; an earlier result there is replaced at once.
 
@@ -60,7 +60,7 @@ def write(
     extras
         Called with the folder, complete but not yet in its place, to add further files.
     run
-        What to keep in ``run.json`` beside the paths of the recording; read at the end.
+        Called at the end for what to keep in ``run.json`` beside the paths of the recording.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def write(
         if extras is not None:
             extras(folder)
         paths = [str(path.resolve()) for path in separation.recording.paths]
-        _write_json(folder / "run.json", {"paths": paths} | dict(run or {}))
+        _write_json(folder / "run.json", {"paths": paths} | dict(run() if run else {}))
     return target
 
 
