@@ -63,12 +63,13 @@ def bss_eval_sources(references: Signal, estimates: Signal, *, taps: int = TAPS,
     taps
         Length of the forgiven filters in samples.
     pairwise
-        Score every estimate against every reference, for :func:`~partbook.evaluate.separation.best_permutation`.
+        Score every estimate against every reference, for :func:`~partbook.evaluate.separation.best_permutation` or for
+        the estimates of several systems at once, of which there may then be any number.
 
     Returns
     -------
     Ratios
-        Shape (..., N), or (..., N, N) with the reference first and the estimate last.
+        Shape (..., N), or (..., N, estimates) with the reference first.
     """
     ratios = _in_batches(as_double(references)[..., None, :], as_double(estimates)[..., None, :], taps, images=False)
     return _chosen(ratios, pairwise, references)
@@ -88,7 +89,7 @@ def bss_eval_images(references: Signal, estimates: Signal, *, taps: int = TAPS, 
     Returns
     -------
     Ratios
-        Shape (..., N), or (..., N, N) with the reference first and the estimate last.
+        Shape (..., N), or (..., N, estimates) with the reference first.
     """
     ratios = _in_batches(as_double(references), as_double(estimates), taps, images=True)
     return _chosen(ratios, pairwise, references)
@@ -133,27 +134,30 @@ def _chosen(ratios: Ratios, pairwise: bool, example: Signal) -> Ratios:
 
 
 class _Correlation(NamedTuple):
-    """Everything that the ratios need to know of N references and N estimates with C channels each.
+    """Everything that the ratios need to know of references and estimates with C channels each.
 
     ``among_AAK`` and ``across_ABK`` are the correlations of references with references and estimates at lags
-    ``-(taps - 1) … taps - 1``, with A = B = N C; ``energy_B`` are the energies of the estimates.
+    ``-(taps - 1) … taps - 1``; A and B count channels of references and estimates, K lags. ``energy_B`` are the
+    energies of the estimates.
     """
 
     among_AAK: Float[Tensor, "A A K"]
     across_ABK: Float[Tensor, "A B K"]
     energy_B: Float[Tensor, " B"]
-    sources: int
+    channels: int
+
+    @property
+    def sources(self) -> int:
+        """Number of references."""
+        return len(self.among_AAK) // self.channels
 
 
 def _in_batches(references: Tensor, estimates: Tensor, taps: int, images: bool) -> Ratios:
     """Score every item of a batch by itself: its linear system fills the memory and the processor."""
-    batch, (sources, channels, samples) = references.shape[:-3], references.shape[-3:]
-    references = references.reshape(-1, sources, channels, samples)
-    estimates = estimates.reshape(-1, sources, channels, samples)
-    scores = []
-    for item in zip(references, estimates, strict=True):
-        scores.append(_ratios(_accumulated(reader(*item), samples, taps), taps, images))
-    return Ratios(*(torch.stack(score).reshape(*batch, sources, sources) for score in zip(*scores, strict=True)))
+    batch, samples = references.shape[:-3], references.shape[-1]
+    items = zip(*(x.reshape(-1, *x.shape[-3:]) for x in (references, estimates)), strict=True)
+    scores = [_ratios(_accumulated(reader(*item), samples, taps), taps, images) for item in items]
+    return Ratios(*(torch.stack(score).reshape(*batch, *score[0].shape) for score in zip(*scores, strict=True)))
 
 
 def _stretches(read: Read, samples: int, reach: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -170,10 +174,10 @@ def _accumulated(read: Read, samples: int, taps: int) -> _Correlation:
     reach = taps - 1
     n_fft = _fast_even(min(samples, BLOCK_SAMPLES) + 2 * reach)
     block = n_fft - 2 * reach
-    sources, channels, _ = read(0, 1)[0].shape
-    A = sources * channels
-    among, across = torch.zeros(2, A, A, n_fft // 2 + 1, dtype=torch.complex128)
-    energy = torch.zeros(A, dtype=torch.float64)
+    A, B = (x.shape[0] * x.shape[1] for x in read(0, 1))
+    among = torch.zeros(A, A, n_fft // 2 + 1, dtype=torch.complex128)
+    across = torch.zeros(A, B, n_fft // 2 + 1, dtype=torch.complex128)
+    energy = torch.zeros(B, dtype=torch.float64)
     for references, estimates in _stretches(read, samples, reach):
         end = references.shape[-1] - reach
         energy += estimates[:, reach:end].square().sum(-1)
@@ -183,7 +187,7 @@ def _accumulated(read: Read, samples: int, taps: int) -> _Correlation:
             among.addcmul_(inside[:, None], torch.fft.rfft(references[:, around], n_fft))
             across.addcmul_(inside[:, None], torch.fft.rfft(estimates[:, around], n_fft))
     among, across = torch.fft.irfft(among, n_fft), torch.fft.irfft(across, n_fft)
-    return _Correlation(among[..., : 2 * taps - 1], across[..., : 2 * taps - 1], energy, sources)
+    return _Correlation(among[..., : 2 * taps - 1], across[..., : 2 * taps - 1], energy, read(0, 1)[0].shape[1])
 
 
 def _fast_even(samples: int) -> int:
@@ -236,25 +240,23 @@ def _own_filters(correlation: _Correlation) -> Float[Tensor, "N C L C"]:
 
 def _of_source(correlation: _Correlation, j: int) -> tuple[Tensor, Tensor, slice]:
     """Return the correlations among the channels of one reference, with all estimates, and the channels' place."""
-    channels = len(correlation.among_AAK) // correlation.sources
-    mine = slice(j * channels, (j + 1) * channels)
+    mine = slice(j * correlation.channels, (j + 1) * correlation.channels)
     return correlation.among_AAK[mine, mine], correlation.across_ABK[mine], mine
 
 
 def _ratios(correlation: _Correlation, taps: int, images: bool) -> Ratios:
     """Return the ratios of every reference (first axis) and estimate (second axis)."""
-    N = correlation.sources
+    N, channels = correlation.sources, correlation.channels
 
     def per_source(x: Tensor) -> Tensor:
-        return x.reshape(*x.shape[:-1], N, -1).sum(-1)
+        return x.reshape(*x.shape[:-1], -1, channels).sum(-1)
 
     e = per_source(correlation.energy_B)
     every = per_source(_projection(correlation.among_AAK, correlation.across_ABK)[1])
     own = torch.stack([per_source(_projection(*_of_source(correlation, j)[:2])[1]) for j in range(N)])
     s = per_source(correlation.among_AAK.diagonal()[taps - 1])[:, None]
     se = correlation.across_ABK[..., taps - 1]
-    channels = len(se) // N
-    se = se.reshape(N, channels, N, channels).diagonal(dim1=1, dim2=3).sum(-1)
+    se = se.reshape(N, channels, -1, channels).diagonal(dim1=1, dim2=3).sum(-1)
     isr = _decibels(s, own - 2 * se + s) if images else torch.full_like(own, math.nan)
     sdr = _decibels(s, e - 2 * se + s) if images else _decibels(own, e - own)
     sdr = sdr if images else torch.where((e == 0).expand_as(sdr), -math.inf, sdr)
