@@ -251,12 +251,12 @@ def excerpt(recording: R, from_s: float | None = None, to_s: float | None = None
         If the stretch is empty or lies outside the recording.
     """
     duration_s = recording.length / recording.sample_rate
-    first = 0 if from_s is None else round(from_s * recording.sample_rate)
-    last = recording.length if to_s is None else round(to_s * recording.sample_rate)
-    if not 0 <= first < recording.length:
+    if from_s is not None and not 0 <= from_s < duration_s:
         raise OptionError(f"--from between 0 and {duration_s:.3f} s", f"{from_s:g}")
-    if not first < last <= recording.length:
+    if to_s is not None and not (from_s or 0) < to_s <= duration_s:
         raise OptionError(f"--to between --from and {duration_s:.3f} s", f"{to_s:g}")
+    first = 0 if from_s is None else min(round(from_s * recording.sample_rate), recording.length - 1)
+    last = recording.length if to_s is None else max(round(to_s * recording.sample_rate), first + 1)
     return replace(recording, start=recording.start + first, length=last - first)
 
 

@@ -56,7 +56,7 @@ def open_writer(path: Path, sample_rate: int, channels: int, length: int) -> Sou
 
 
 class FlacWriter:
-    """24-bit FLAC. Samples are multiples of ``1 / FULL_SCALE_24`` from −1 to just below 1, and are kept exactly."""
+    """24-bit FLAC of samples from −1 to just below 1; multiples of ``1 / FULL_SCALE_24`` are kept exactly."""
 
     def __init__(self, path: Path, sample_rate: int, channels: int, length: int) -> None:
         self._path, self._last = path, None
@@ -72,7 +72,7 @@ class FlacWriter:
             self._file.write(steps << 8)
         except (soundfile.LibsndfileError, AssertionError) as error:
             raise _unwritable(self._path) from error
-        self._last = samples.T[-1:]
+        self._last = (steps[-1:] / FULL_SCALE_24).astype(np.float32)
 
     def close(self) -> None:
         """Finish the file and read its end back: the encoder does not say when its last bytes found no room."""
