@@ -99,11 +99,14 @@ class Track:
         return Track(self.times_s[inside] - from_s, self.f0_hz[inside], self.confidence[inside])
 
     def fine(self, step_s: float = WRITTEN_STEP_S) -> Track:
-        """Return the track itself if its frames are at most ``step_s`` apart, else resampled so that they are."""
-        if len(self.times_s) < 2 or np.diff(self.times_s).max() <= step_s + 1e-6:
+        """Return the track with further frames wherever two are more than ``step_s`` apart."""
+        gap_s = np.diff(self.times_s)
+        pieces = np.maximum(np.ceil(gap_s / step_s - 1e-6), 1).astype(int)
+        if not len(gap_s) or pieces.max() == 1:
             return self
-        first_s, last_s = self.times_s[0], self.times_s[-1]
-        return self.at(np.linspace(first_s, last_s, 1 + int(np.ceil((last_s - first_s) / step_s))))
+        frame = np.repeat(np.arange(len(gap_s)), pieces)
+        piece = np.arange(len(frame)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        return self.at(np.append(self.times_s[frame] + gap_s[frame] * piece / pieces[frame], self.times_s[-1]))
 
 
 def read_f0(path: str | Path) -> Track:
@@ -196,21 +199,20 @@ def voices_of_files(paths: Sequence[str | Path]) -> tuple[Voice, ...]:
 
 
 def within(track: Track, id: str, from_s: float, to_s: float) -> Track:
-    """Return what a track says of a recording that lasts from one time to another.
+    """Return what the track of the voice ``id`` says of a recording that lasts from one time to another.
 
     Raises
     ------
     TrackError
-        If it says nothing: it lies entirely before or after, or what is voiced does.
+        If the track lies entirely before or after the recording.
     """
+    first_s, last_s = track.times_s[[0, -1]]
+    if first_s > to_s or last_s < from_s:
+        got = f"F0 of {id} from {first_s:.3f} to {last_s:.3f} s"
+        raise TrackError(f"F0 between {from_s:.3f} and {to_s:.3f} s", got, "the file of this recording")
     inside = track.between(from_s, to_s)
-    if not len(inside.times_s) or (track.median_hz and not inside.median_hz):
-        times_s = track.times_s[track.f0_hz > 0] if track.median_hz else track.times_s
-        span = f"{times_s[0]:.3f} to {times_s[-1]:.3f} s"
-        raise TrackError(
-            f"F0 between {from_s:.3f} and {to_s:.3f} s", f"{span} in '{path}'", "the file of this recording"
-        )
-    return inside
+    # A stretch without frames is a rest.
+    return inside if len(inside.times_s) else Track(np.zeros(1), np.zeros(1), np.zeros(1))
 
 
 def _numbers(line: str) -> tuple[float, float, float] | None:
