@@ -1,6 +1,8 @@
 """What all tests share: checked shapes in the numerical core, the recordings beside the repository, short sounds."""
 
 import os
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -28,3 +30,28 @@ def shared() -> Path:
 def rng() -> np.random.Generator:
     """Return a generator of random numbers, the same in every run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """Put fixed shares in the place of both engines; return what they were asked to do."""
+    from shares import split
+
+    from partbook.audio import source_names
+    from partbook.ensemble import parse_voices
+
+    asked = {}
+
+    def separate_voices(recording, voices, *, f0, options, on_progress=None):
+        asked.update(recording=recording, voices=voices, f0=f0, options=options)
+        return split(recording, [voice.name for voice in voices or parse_voices("SATB")], f0, seed=options.seed)
+
+    def separate_session(recording, *, options, on_progress=None):
+        asked.update(recording=recording, options=options)
+        return split(recording, list(source_names(recording).values()), seed=options.seed)
+
+    for name, function in (("voices", separate_voices), ("session", separate_session)):
+        module = types.ModuleType(f"partbook.engine.{name}")
+        setattr(module, function.__name__, function)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return asked

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
-from .cli import main
+from . import cli
+
+
+def main() -> int:
+    """Run the command line; being asked to terminate tidies up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())
