@@ -143,7 +143,7 @@ def score_pitch(
     OptionError
         If mir_eval is not installed.
     """
-    mir_eval = _mir_eval()
+    mir_eval = require_mir_eval()
     times_s = np.arange(0, max(track.times_s[-1] for track in references.values()) + hop_s / 2, hop_s)
     names = list(references)
     silent = Track(times_s, np.zeros_like(times_s), np.zeros_like(times_s))
@@ -294,7 +294,14 @@ def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else np.nan
 
 
-def _mir_eval() -> ModuleType:
+def require_mir_eval() -> ModuleType:
+    """Return the module mir_eval.
+
+    Raises
+    ------
+    OptionError
+        If it is not installed.
+    """
     try:
         importlib.import_module("mir_eval.multipitch")
         return importlib.import_module("mir_eval")
