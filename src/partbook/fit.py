@@ -14,7 +14,7 @@ nonnegative matrix factorization with the beta-divergence", Neural Computation 2
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -23,6 +23,7 @@ from .axes import Power_NFT
 from .progress import OnProgress, Progress
 
 
+@runtime_checkable
 class Sources(Protocol):
     """A model of the power of every source. Immutable: an update returns the next model."""
 
@@ -44,6 +45,7 @@ class Sources(Protocol):
         ...
 
 
+@runtime_checkable
 class Room(Protocol):
     """How the sources reach the microphones. Immutable."""
 

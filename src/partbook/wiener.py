@@ -8,6 +8,10 @@ from torch import Tensor
 
 from .axes import Gain_NM, Images_NMFT, Mixing_FMM, Power_NFT, Spectrum_MFT
 from .dsp.divergence import EPS
+from .room import fastmnmf, fullrank
+
+TINY = 1e-150
+"""Power of every source in silence, which they share alike; of no consequence elsewhere, in double precision."""
 
 
 def masks(lambda_NFT: Power_NFT) -> Power_NFT:
@@ -27,14 +31,39 @@ def multichannel(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, 
     Source ``n`` has the covariance ``lambda_n Q^-1 diag(g_n) Q^-H``, so its image is ``Q^-1 diag(m_n) Q x`` with the
     shares ``m_n = g_n lambda_n / sum_k g_k lambda_k`` (Sekiguchi et al., "Fast multichannel nonnegative matrix
     factorization with directivity-aware jointly-diagonalizable spatial covariance matrices", TASLP 2020, eq. 38).
+    All in double precision inside: an ill-conditioned Q must not cost the sum of the images.
     """
-    QX_FMT = Q_FMM @ X_MFT.transpose(0, 1)
-    inverse_FMM = torch.linalg.inv(Q_FMM)
-    y_FMT = torch.einsum("nm,nft->fmt", g_NM, lambda_NFT).clamp_min(EPS)
-    images = [
-        inverse_FMM @ (QX_FMT * (g_NM[n][:, None] * lambda_NFT[n][:, None, :] / y_FMT)) for n in range(len(g_NM))
-    ]
-    return torch.stack(images).transpose(1, 2)
+    images_NMFT = X_MFT.new_empty(len(g_NM), *X_MFT.shape)
+    for band in fastmnmf.bands(X_MFT):
+        Q = Q_FMM[band].to(torch.complex128)
+        QX_FMT, inverse = Q @ X_MFT[:, band].transpose(0, 1).to(Q.dtype), torch.linalg.inv(Q)
+        y_NFMT = g_NM.double()[:, None, :, None] * lambda_NFT[:, band, None].double() + TINY
+        y_FMT = y_NFMT.sum(0)
+        for n in range(len(g_NM)):
+            share_FMT = y_NFMT[n] / y_FMT
+            images_NMFT[n, :, band] = (inverse @ (share_FMT * QX_FMT)).transpose(0, 1).to(X_MFT.dtype)
+    return images_NMFT
+
+
+def full_rank(
+    X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, basis_FMM: Mixing_FMM, R_FNMM: fullrank.Covariance_FNMM
+) -> Images_NMFT:
+    """Return the images at every microphone under one free spatial covariance per source and frequency.
+
+    In the given basis the image of source ``n`` is ``lambda_n R_n C^-1 x`` with ``C = sum_k lambda_k R_k`` (Duong,
+    Vincent & Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial covariance
+    model", IEEE TASLP 18, 2010, equation 22).
+    """
+    images_NMFT = X_MFT.new_empty(len(lambda_NFT), *X_MFT.shape)
+    for band in fullrank.bands(X_MFT):
+        basis, R = basis_FMM[band].to(torch.complex128), R_FNMM[band].to(torch.complex128)
+        lambda_FTN, inverse = lambda_NFT[:, band].permute(1, 2, 0).double(), torch.linalg.inv(basis)
+        seen = (basis @ X_MFT[:, band].transpose(0, 1).to(basis.dtype)).transpose(0, 1)
+        z_FTM = fullrank.filtered(seen, lambda_FTN, R)[1]
+        for n in range(len(lambda_NFT)):
+            image_FTM = lambda_FTN[..., n, None] * (z_FTM @ (inverse @ R[:, n]).mT)
+            images_NMFT[n, :, band] = image_FTM.permute(2, 0, 1).to(X_MFT.dtype)
+    return images_NMFT
 
 
 def extended(lambda_NFT: Power_NFT, bins: int) -> Float[Tensor, "N F2 T"]:
@@ -50,4 +79,4 @@ def extended(lambda_NFT: Power_NFT, bins: int) -> Float[Tensor, "N F2 T"]:
     return torch.cat([lambda_NFT, top.expand(-1, bins - analysed, -1)], 1)
 
 
-__all__ = ["extended", "masks", "multichannel", "soft_masked"]
+__all__ = ["extended", "full_rank", "masks", "multichannel", "soft_masked"]
