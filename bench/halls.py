@@ -1,0 +1,169 @@
+"""Semi-real sessions with a known truth: real players and notes in simulated halls.
+
+A *piece* is five dry solos; a *hall* places five players on an arc, a cardioid spot half a metre before each, and a
+coincident main trio about two metres before the middle one. Everything is drawn from a seed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import soundfile
+import soxr
+
+from partbook.audio import Microphone
+from partbook.room.simulate import Capsule, Hall, images, impulse_responses
+
+SHARED = Path(os.environ.get("PARTBOOK_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "ensembles"
+MIDI = {name: 12 + k for k, name in enumerate(["C", "Cs", "D", "Ds", "E", "F", "Fs", "G", "Gs", "A", "As", "B"])}
+SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
+CHORDS = ((0, 2, 4), (5, 0, 2), (3, 5, 0), (4, 6, 1), (1, 3, 5), (4, 6, 1), (0, 2, 4))
+"""Scale degrees of a turn through a major key, one chord per bar."""
+
+PIECES = {
+    "notes": (("violin", 67, 88), ("viola", 57, 76), ("flute", 69, 91), ("clarinet", 53, 76), ("cello", 38, 58)),
+    "winds": (("violin", 67, 88), ("flute", 69, 91), ("oboe", 62, 82), ("bassoon", 42, 62), ("cello", 38, 58)),
+    "solos": ("ref_violin", "AuSep_3_va_24_Pirates", "ref_flute", "ref_trumpet", ("cello", 38, 58)),
+}
+"""Per player a file of ``urmp_solos``, or an instrument of ``notes`` with its lowest and highest MIDI number."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A recording whose truth is known; it has the attributes of :class:`partbook.audio.Recording`.
+
+    Attributes
+    ----------
+    name, sample_rate, microphones
+        As of a recording.
+    images
+        Truth: every source at every microphone, float32, shape (N, M, S).
+    noise
+        What no source makes, float32, shape (M, S).
+    """
+
+    name: str
+    sample_rate: int
+    microphones: tuple[Microphone, ...]
+    images: np.ndarray
+    noise: np.ndarray
+
+    @property
+    def length(self) -> int:
+        """Samples."""
+        return self.images.shape[-1]
+
+    @property
+    def mixture(self) -> np.ndarray:
+        """What the microphones record, float32, shape (M, S)."""
+        return self.images.sum(0) + self.noise
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return samples ``start`` to ``stop`` of every microphone."""
+        return self.mixture[:, start:stop]
+
+
+def resampled(path: Path, sample_rate: int) -> np.ndarray:
+    """Return one mono sound file at a rate."""
+    audio, rate = soundfile.read(path, dtype="float64")
+    return soxr.resample(audio, rate, sample_rate) if rate != sample_rate else audio
+
+
+def recorded_notes(instrument: str, sample_rate: int) -> dict[int, np.ndarray]:
+    """Return the recorded notes of an instrument by MIDI number, without the silence around them, at equal power."""
+    notes = {}
+    for path in sorted((SHARED / "notes" / instrument).glob("*.mp3")):
+        note = resampled(path, sample_rate)
+        loud = np.flatnonzero(np.abs(note) > 0.03 * np.abs(note).max())
+        note = note[loud[0] : loud[-1]]
+        notes[MIDI[path.stem[:-1]] + 12 * int(path.stem[-1])] = note / np.sqrt(np.mean(note**2))
+    return notes
+
+
+def melody(part: tuple[str, int, int], duration_s: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a legato line of recorded notes through :data:`CHORDS`, in G major at 80 beats per minute.
+
+    Pitches walk by small steps, on chord tones at the beat; notes fade into each other over 60 ms; a tenth are rests.
+    """
+    instrument, lowest, highest = part
+    notes = recorded_notes(instrument, sample_rate)
+    fade = round(0.06 * sample_rate)
+    out = np.zeros(round(duration_s * sample_rate) + 4 * sample_rate)
+    beat_s, beat, pitch = 0.75, 0.0, rng.integers(lowest, highest + 1)
+    while beat * beat_s < duration_s:
+        beats = rng.choice([0.5, 1.0, 1.0, 1.5, 2.0])
+        chord = CHORDS[int(beat // 4) % len(CHORDS)]
+        degrees = SCALE[list(chord)] if beat % 1 == 0 else SCALE
+        allowed = [p for p in notes if lowest <= p <= highest and (p - 7) % 12 in degrees]
+        weights = np.exp(-np.abs(np.array(allowed) - pitch) / 3.0) * (np.array(allowed) != pitch)
+        pitch = rng.choice(allowed, p=weights / weights.sum())
+        if rng.random() > 0.1:
+            samples = min(len(notes[pitch]), round(beats * beat_s * sample_rate) + fade)
+            envelope = np.ones(samples)
+            ramp = np.sin(np.linspace(0, np.pi / 2, min(fade, samples // 2)))
+            envelope[: len(ramp)], envelope[-len(ramp) :] = ramp, ramp[::-1]
+            at = round(beat * beat_s * sample_rate)
+            out[at : at + samples] += notes[pitch][:samples] * envelope * 10 ** (rng.uniform(-4, 4) / 20)
+        beat += beats
+    return out[: round(duration_s * sample_rate)]
+
+
+def solo(name: str, duration_s: float, sample_rate: int) -> np.ndarray:
+    """Return a real solo from its first sound on, without the rumble of the room it was recorded in."""
+    audio = resampled(SHARED / "urmp_solos" / f"{name}.flac", sample_rate)
+    audio = scipy.signal.sosfiltfilt(scipy.signal.butter(4, 110, "highpass", fs=sample_rate, output="sos"), audio)
+    loud = np.flatnonzero(np.abs(audio) > 0.05 * np.abs(audio).max())
+    samples = round(duration_s * sample_rate)
+    return np.pad(audio[loud[0] : loud[0] + samples], (0, max(0, samples - (len(audio) - loud[0]))))
+
+
+def dry_parts(piece: str, duration_s: float, sample_rate: int, seed: int) -> np.ndarray:
+    """Return the five dry solos of a piece at equal power, shape (5, S)."""
+    rng = np.random.default_rng(seed)
+    parts = [
+        solo(part, duration_s, sample_rate) if isinstance(part, str) else melody(part, duration_s, sample_rate, rng)
+        for part in PIECES[piece]
+    ]
+    return np.stack([part / np.sqrt(np.mean(part**2)) for part in parts])
+
+
+def stage(moved_m: float = 0.0, seed: int = 0) -> tuple[list[tuple[float, float, float]], list[Capsule]]:
+    """Return five seats on an arc of 2.3 m, and the capsules: Left, Center, Right, then a spot per player.
+
+    ``moved_m`` moves every player in a random direction; the microphones stay.
+    """
+    centre = np.array([6.0, 6.0, 2.0])
+    angles = np.radians(np.linspace(-60, 60, 5))
+    seats = [centre + np.array([2.3 * np.sin(a), 2.3 * np.cos(a), -0.8]) for a in angles]
+    mains = [Capsule(tuple(centre), (float(np.sin(a)), float(np.cos(a)), -0.2)) for a in np.radians([-45.0, 0.0, 45.0])]
+    spots = []
+    for seat in seats:
+        towards = centre - [0, 0, 0.4] - seat
+        towards /= np.linalg.norm(towards)
+        spots.append(Capsule(tuple(seat + 0.5 * towards), tuple(-towards)))
+    moves = np.random.default_rng(seed).standard_normal((5, 3))
+    moves *= moved_m / np.linalg.norm(moves, axis=1, keepdims=True)
+    return [tuple(seat) for seat in seats + moves], mains + spots
+
+
+def session(piece: str, hall: Hall, sample_rate: int, *, duration_s: float = 12.0, seed: int = 0) -> Session:
+    """Return a simulated session: five players, eight microphones, noise 60 dB below the mixture."""
+    seats, capsules = stage()
+    names = [f"player{n + 1}" for n in range(len(seats))]
+    wet = images(dry_parts(piece, duration_s, sample_rate, seed), impulse_responses(hall, seats, capsules, sample_rate))
+    wet *= 0.5 / np.abs(wet.sum(0)).max()
+    noise = np.random.default_rng(seed + 1).standard_normal(wet.shape[1:])
+    noise *= 1e-3 * np.sqrt(np.mean(wet.sum(0) ** 2))
+    microphones = [Microphone(name, "", m + 1, "main") for m, name in enumerate(("Left", "Center", "Right"))]
+    microphones += [Microphone(f"Spot{n + 1}", "", 4 + n, "spot", name) for n, name in enumerate(names)]
+    return Session(
+        f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}",
+        sample_rate,
+        tuple(microphones),
+        wet.astype(np.float32),
+        noise.astype(np.float32),
+    )
