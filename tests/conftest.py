@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 
 # Shapes and types of the numerical core are checked at every call of every test.
 install_import_hook(
-    ["partbook.dsp", "partbook.fit", "partbook.room", "partbook.sources", "partbook.wiener"], "beartype.beartype"
+    ["partbook.dsp", "partbook.fit", "partbook.room", "partbook.sources", "partbook.wiener"], "checked.checked"
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]
