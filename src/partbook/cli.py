@@ -180,6 +180,73 @@ def verify(
 
 
 @app.command
+def evaluate(
+    references: str,
+    estimates: str,
+    /,
+    *,
+    against: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=(), show_default=False)] = (),
+    protocol: str = "excerpts",
+    corpus: str | None = None,
+    as_published: _Flag = False,
+    alone: _Flag = False,
+    out: Path = Path("evaluation"),
+    quiet: _Flag = False,
+    json: _Flag = False,
+) -> int:
+    """Score separated parts against the true ones.
+
+    Gives a table with intervals, beside what doing nothing and ideal masks reach
+    on the same material, and in OUT a page to listen to, JSON, and CSV by cell.
+
+    Parameters
+    ----------
+    references
+        A folder with a mixture and the true stems, a folder of such folders, or a corpus.
+    estimates
+        A folder of stems, a folder of one folder per piece, or the beginning of the files' names; {piece} stands for
+        the name of the piece.
+    against
+        Other estimates to compare with, likewise.
+    protocol
+        Test protocol: excerpts, umss, museval or session.
+    corpus
+        Name of a published corpus, for instance cantoria or musdb, whose files have names of their own.
+    as_published
+        Bring back the bugs of the protocol's published code.
+    alone
+        Leave out what doing nothing and ideal masks reach.
+    out
+        Folder for the files.
+    quiet
+        Say nothing but mistakes.
+    json
+        Say what was found as JSON.
+    """
+    from .evaluate.evaluation import evaluate as evaluated
+    from .evaluate.tables import as_json, rows
+    from .evaluate.writing import write_evaluation
+
+    with _bars(quiet) as on_progress:
+        evaluation = evaluated(
+            references, estimates, against=against, protocol=protocol, corpus=corpus, as_published=as_published,
+            baselines=not alone, on_progress=on_progress,
+        )  # fmt: skip
+    table = rows(evaluation)
+    written = write_evaluation(out, evaluation, table)
+    if json:
+        _say_json(as_json(evaluation, table))
+    elif not quiet:
+        from .evaluate.terminal import show
+
+        show(evaluation, table)
+        sys.stdout.write("".join(f"{path}\n" for path in written))
+    for problem in evaluation.problems:
+        _complain(problem)
+    return PARTLY_FAILED if evaluation.problems else FINE
+
+
+@app.command
 def doctor(*, json: _Flag = False) -> int:
     """Say what this installation consists of and whether it works.
 

@@ -1,4 +1,4 @@
-"""Evaluations as tables: on a terminal, as JSON, and as CSV with one line per cell."""
+"""Evaluations as tables: figures of every system, JSON, and CSV with one line per cell."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from rich.table import Table
-
 from .evaluation import CEILING, FLOOR, SYSTEM, Evaluation
 from .pitch import EnsemblePitch
-from .protocols import METRICS
 from .statistics import Comparison, Figure, compare, exchanged, figure, leakage_db
 
 SCHEMA = "partbook-evaluation-1"
@@ -86,44 +83,6 @@ def rows(evaluation: Evaluation) -> list[Row]:
                 )
             )
     return table
-
-
-def terminal_table(evaluation: Evaluation, table: Iterable[Row]) -> Table:
-    """Return the table for a terminal: figures with intervals, the main metric by source, the first system's lead."""
-    table = list(table)
-    main = evaluation.protocol.metrics[0]
-    sources = list(dict.fromkeys(source for row in table for source in row.sources))
-    shown = Table(title=headline(evaluation), title_justify="left", caption_justify="left", box=None, pad_edge=False)
-    shown.add_column("system", no_wrap=True)
-    if evaluation.places:
-        shown.add_column("where")
-    for metric in table[0].figures:
-        shown.add_column(METRICS[metric], justify="right")
-    for source in sources:
-        shown.add_column(source, justify="right", style="dim")
-    if len(evaluation.systems) > 1 or len(evaluation.kinds) > 1:
-        shown.add_column(f"{evaluation.systems[0]} is better by", justify="right", no_wrap=True)
-    for row in table:
-        figures = [_with_interval(fig) if metric == main else _number(fig.value) for metric, fig in row.figures.items()]
-        by_source = [_number(row.sources[s][main].value) if s in row.sources else "–" for s in sources]
-        lead = [] if row.against_first is None else [_lead(row.against_first)]
-        place = [row.place or "every microphone"] if evaluation.places else []
-        style = "bold" if row.system == evaluation.systems[0] else "" if row.kind == SYSTEM else "dim"
-        shown.add_row(row.system, *place, *figures, *by_source, *lead, style=style)
-    return shown
-
-
-def pitch_table(evaluation: Evaluation) -> Table | None:
-    """Return the table of F0 scores, means over voices and pieces; None if there are none."""
-    if not evaluation.pitch:
-        return None
-    shown = Table(title="F0", title_justify="left", box=None, pad_edge=False)
-    shown.add_column("system", no_wrap=True)
-    for column in PITCH_COLUMNS:
-        shown.add_column(column, justify="right")
-    for system, pieces in evaluation.pitch.items():
-        shown.add_row(system, *(_number(value, 3) for value in pitch_figures(pieces.values()).values()))
-    return shown
 
 
 PITCH_COLUMNS = (
@@ -232,17 +191,20 @@ def _is_measured(evaluation: Evaluation, metric: str) -> bool:
     return not all(math.isnan(value) for value in values)
 
 
-def _number(value: float, digits: int = 2) -> str:
+def number(value: float, digits: int = 2) -> str:
+    """Return a figure for people, a dash where there is none."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _with_interval(fig: Figure) -> str:
-    return _number(fig.value) if math.isnan(fig.low) else f"{fig.value:.2f} [{fig.low:.1f}, {fig.high:.1f}]"
+def with_interval(fig: Figure) -> str:
+    """Return a figure with its interval."""
+    return number(fig.value) if math.isnan(fig.low) else f"{fig.value:.2f} [{fig.low:.1f}, {fig.high:.1f}]"
 
 
-def _lead(comparison: Comparison) -> str:
+def with_sign(comparison: Comparison) -> str:
+    """Return a difference with its interval."""
     if math.isnan(comparison.low):
-        return f"{_number(comparison.difference)}"
+        return number(comparison.difference)
     return f"{comparison.difference:+.2f} [{comparison.low:+.1f}, {comparison.high:+.1f}]"
 
 
