@@ -18,7 +18,7 @@ LAYERS = [
     {"config", "audio", "ensemble"},
     {"dsp"},
     {"pitch", "sources", "singer", "room"},
-    {"fit", "wiener", "stems", "zoo"},
+    {"fit", "wiener", "coherent", "stems", "zoo"},
     {"engine", "data"},
     {"separate", "__init__"},
     {"train", "evaluate", "listen", "report"},
