@@ -61,10 +61,10 @@ def test_given_f0_reaches_its_voice(engines, mix, tmp_path):
         assert {id: each.f0_hz[3] for id, each in engines["f0"].items()} == {"soprano": 440, "alto": 220}
         assert [voice.id for voice in engines["voices"]] == ["soprano", "alto"]
         assert max(each.times_s.max() for each in engines["f0"].values()) <= 1.0
-    write_f0(tmp_path / "x.csv", track(330.0))
-    write_f0(tmp_path / "y.csv", track(110.0))
-    partbook.separate(mix, f0=[tmp_path / "y.csv", tmp_path / "x.csv"])
-    assert [voice.id for voice in engines["voices"]] == ["x", "y"]
+    write_f0(tmp_path / "y.csv", track(330.0))
+    write_f0(tmp_path / "x.csv", track(110.0))
+    partbook.separate(mix, f0=[tmp_path / "x.csv", tmp_path / "y.csv"])
+    assert [voice.id for voice in engines["voices"]] == ["y", "x"]
     with pytest.raises(TrackError):
         partbook.separate(mix, voices="SA", f0={"soprano": files[0]})
     with pytest.raises(TrackError, match="F0 of a"):
@@ -95,6 +95,14 @@ def test_progress_is_told_and_can_cancel(engines, mix, tmp_path):
     with pytest.raises(Cancelled):
         partbook.separate_into(tmp_path / "out2", mix, on_progress=lambda event: event.done < 3000)
     assert not (tmp_path / "out2").exists()
+
+
+def test_nothing_is_computed_for_a_place_that_cannot_be_written(engines, mix, tmp_path):
+    (tmp_path / "out/mix").mkdir(parents=True)
+    (tmp_path / "out/mix/mine.txt").touch()
+    with pytest.raises(partbook.OutputError):
+        partbook.separate_into(tmp_path / "out", mix)
+    assert not engines
 
 
 def test_what_does_not_fit_together_is_refused(engines, mix, tmp_path):

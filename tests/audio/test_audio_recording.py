@@ -79,6 +79,19 @@ def data_end(data):
     return at + 8 + struct.unpack("<I", data[at + 4 : at + 8])[0]
 
 
+@pytest.mark.parametrize("odd", [1, 2, 3])
+def test_a_file_cut_short_is_found_behind_chunks_of_any_size(tmp_path, rng, odd):
+    path = tmp_path / "x.wav"
+    sound(path, rng, subtype="PCM_16")
+    data = path.read_bytes()
+    note = b"note" + struct.pack("<I", odd) + b"data"[:odd] + bytes(odd % 2)
+    path.write_bytes(data[:12] + note + data[12:])
+    assert open_recording(path).length == 3001
+    path.write_bytes(data[:12] + note + data[12:-2])
+    with pytest.raises(AudioError, match="2 more bytes"):
+        open_recording(path)
+
+
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
 def test_a_flac_file_cut_short_is_refused(tmp_path, rng, kept):
     path = tmp_path / "x.flac"
