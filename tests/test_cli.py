@@ -2,6 +2,9 @@ import io
 import json
 import subprocess
 import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,3 +269,22 @@ def test_the_module_and_the_script_are_the_same_command(mix, here):
     done = subprocess.run([sys.executable, "-m", "partbook", "separate", "absent.wav"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("partbook: expected a sound file") and not done.stdout
     assert subprocess.run([sys.executable, "-m", "partbook", "--version"], capture_output=True).returncode == 0
+
+
+def test_the_demo_says_where_to_listen_and_how_near_it_came(partbook, monkeypatch):
+    @dataclass(frozen=True)
+    class Shown:
+        title: str = "Chorale"
+        recording: Path = Path("demo/recordings/chorale.flac")
+        folder: Path = Path("demo/chorale")
+        before_db: dict = field(default_factory=lambda: {"Alto": -5.0})
+        after_db: dict = field(default_factory=lambda: {"Alto": 9.0})
+
+    module = types.ModuleType("partbook.demo")
+    module.run = lambda out, on_progress, options: (Shown(),)
+    monkeypatch.setitem(sys.modules, "partbook.demo", module)
+    code, out, _ = partbook("demo")
+    assert code == 0 and "-5.0 dB in the recording, 9.0 dB alone" in out and "demo/chorale/report.html" in out
+    code, out, _ = partbook("demo", "--json")
+    assert code == 0 and json.loads(out)["results"][0]["report"] == "demo/chorale/report.html"
+    assert partbook("demo", "--quiet") == (0, "", "")

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -247,6 +248,38 @@ def evaluate(
 
 
 @app.command
+def demo(*, out: Path = Path("demo"), threads: int | None = None, quiet: _Flag = False, json: _Flag = False) -> int:
+    """Separate a bundled chorale and a small session, and say how near the parts come to the truth.
+
+    Parameters
+    ----------
+    out
+        Folder for the recordings and their parts.
+    threads
+        Threads to compute with.
+    quiet
+        Say nothing but mistakes.
+    json
+        Say what was done as JSON.
+    """
+    from .demo import run
+
+    with _bars(quiet) as on_progress:
+        shown = run(out, on_progress, Options(threads=threads))
+    if json:
+        _say_json({"results": [asdict(each) | {"report": each.folder / "report.html"} for each in shown]})
+    elif not quiet:
+        for each in shown:
+            sys.stdout.write(f"{each.title}: {each.recording}\n")
+            for part, after_db in each.after_db.items():
+                sys.stdout.write(
+                    f"  {part:12}{each.before_db[part]:6.1f} dB in the recording, {after_db:.1f} dB alone\n"
+                )
+            sys.stdout.write(f"  listen: {each.folder / 'report.html'}\n")
+    return FINE
+
+
+@app.command
 def doctor(*, json: _Flag = False) -> int:
     """Say what this installation consists of and whether it works.
 
@@ -337,4 +370,4 @@ def _complain(what: object) -> None:
 
 
 def _say_json(value: object) -> None:
-    sys.stdout.write(dumps(value, indent=2) + "\n")
+    sys.stdout.write(dumps(value, indent=2, default=str) + "\n")
