@@ -44,6 +44,78 @@ class Options:
             raise OptionError("at least 100MB of memory", f"{self.memory_bytes} bytes", "--memory 2GB")
 
 
+@dataclass(frozen=True)
+class VoicesConfig:
+    """How one recording of voices is analysed and modelled.
+
+    Attributes
+    ----------
+    window_s, overlap
+        Length of the analysis window in seconds, and frames per window.
+    band_hz
+        Upper edge of the band that the model reads; above it the voices keep their shares.
+    iterations, beta
+        Rounds of the fit and its divergence. Few rounds are a prior: the filters stay near their smooth start.
+    coherence
+        Share of a partial's power, at low frequencies, that follows its F0 as one sinusoid.
+    coherence_hz
+        Frequency by which that share has fallen to 1/e.
+    coherent_band_hz
+        Upper edge of the coherent filter; above it the ordinary one is as good.
+    context_s, fade_s
+        What a block hears beyond its ends, and how long neighbouring blocks are cross-faded.
+    """
+
+    window_s: float = 0.128
+    overlap: int = 4
+    band_hz: float = 8000.0
+    iterations: int = 15
+    beta: float = 0.25
+    coherence: float = 0.5
+    coherence_hz: float = 1500.0
+    coherent_band_hz: float = 4000.0
+    context_s: float = 1.0
+    fade_s: float = 0.1
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """How a session of several microphones is analysed and modelled.
+
+    Attributes
+    ----------
+    window_s, overlap
+        Length of the analysis window in seconds, and frames per window. A window that holds much of the reverberation
+        makes the room a matter of one covariance per frequency.
+    band_hz
+        Upper edge of the band that the model reads; above it the players keep their shares at every microphone.
+    components
+        Spectral patterns per player and section.
+    section_s
+        About how long a player's patterns serve; every section has its own.
+    room_s
+        How much of a long recording the room is learned from, in sections spread over it.
+    diagonal_rounds, full_rounds
+        Rounds of the fit with jointly diagonal covariances, and then with full-rank ones.
+    background
+        Whether a stationary background takes what no player makes.
+    context_s, fade_s
+        What a section hears beyond its ends, and how long neighbouring sections are cross-faded.
+    """
+
+    window_s: float = 0.34
+    overlap: int = 4
+    band_hz: float = 12000.0
+    components: int = 16
+    section_s: float = 15.0
+    room_s: float = 60.0
+    diagonal_rounds: int = 15
+    full_rounds: int = 8
+    background: bool = True
+    context_s: float = 0.5
+    fade_s: float = 0.2
+
+
 def parse_bytes(text: str) -> int:
     """Return the number of bytes that ``2GB``, ``1.5G``, ``500 MB`` or ``100000000`` says; units of 1000.
 
@@ -58,4 +130,4 @@ def parse_bytes(text: str) -> int:
     return math.floor(float(found[1]) * _UNITS[found[2]])
 
 
-__all__ = ["Format", "Options", "parse_bytes"]
+__all__ = ["Format", "Options", "SessionConfig", "VoicesConfig", "parse_bytes"]

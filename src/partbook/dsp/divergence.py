@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,6 +17,7 @@ def beta_divergence(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: 
 
     Examples
     --------
+    >>> import torch
     >>> float(beta_divergence(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 2.0]), 2))
     2.0
     """

@@ -39,12 +39,13 @@ class Stft:
             raise ValueError(f"expected an even n_fft and 0 < hop <= n_fft/2, got {self.n_fft} and {self.hop_samples}")
 
     @classmethod
-    def lasting(cls, window_s: float, sample_rate: int, overlap: int = 4) -> Stft:
+    def lasting(cls, window_s: float, sample_rate: int, overlap: int = 4, multiple: int = 1) -> Stft:
         """Return the transform whose window lasts about ``window_s`` seconds, with ``overlap`` frames per window.
 
-        The size is rounded up to one that the fast Fourier transform likes, a multiple of ``2 * overlap``.
+        The size is rounded up to one that the fast Fourier transform likes; window and hop are multiples of
+        ``multiple``.
         """
-        step = 2 * overlap
+        step = 2 * overlap * multiple
         size = step * scipy.fft.next_fast_len(max(1, round(window_s * sample_rate / step)), real=True)
         return cls(size, size // overlap)
 

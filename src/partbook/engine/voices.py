@@ -1,0 +1,174 @@
+"""One recording of voices: F0 tracks → source-filter fit → coherent Wiener filter, block by block.
+
+Everything is done on the recording's own samples and spectrum: the model reads the bins below the edge of the analysed
+band, and what lies above is shared out by :func:`partbook.wiener.extended`. The combs of the F0 tracks are synthesised
+at the recording's rate divided by a whole number, with the window divided alike, so that their bins and frames are the
+recording's own and nothing is ever resampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio import Recording
+from ..coherent import INTERLEAVED, coherent
+from ..config import Options, VoicesConfig
+from ..dsp.oscillator import flat_partials
+from ..dsp.stft import Stft
+from ..ensemble import Voice
+from ..fit import fit
+from ..pitch.tracks import Track
+from ..progress import OnProgress, Progress
+from ..room.single import Single
+from ..sources import source_filter
+from ..stems import Block, Separation, Source
+from ..wiener import extended
+
+
+def separate_voices(
+    recording: Recording,
+    voices: tuple[Voice, ...] | None,
+    *,
+    f0: Mapping[str, Track],
+    options: Options,
+    config: VoicesConfig | None = None,
+    on_progress: OnProgress | None = None,
+) -> Separation:
+    """Separate one recording into its voices; all its channels share one mask.
+
+    Parameters
+    ----------
+    recording
+        The recording, with any number of channels.
+    voices
+        Who sings, high to low; None guesses the number.
+    f0
+        F0 per voice id; empty to estimate it.
+    options, config
+        Seed and memory; settings of the model.
+    on_progress
+        Where to report.
+    """
+    config = config or VoicesConfig()
+    assert voices is not None
+    tracks = [f0[voice.id] for voice in voices]
+    return Separation(
+        recording=recording,
+        sources=tuple(Source(voice.id, voice.name) for voice in voices),
+        blocks=lambda: _separated(recording, tracks, options, config, on_progress),
+        f0=dict(zip((voice.id for voice in voices), tracks, strict=True)),
+        config={"voices": asdict(config)},
+        seed=options.seed,
+    )
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How a recording is looked at: its transform, and how much coarser the combs may be sampled."""
+
+    stft: Stft
+    sample_rate: int
+    decimation: int
+    bins: int
+
+    @classmethod
+    def of(cls, sample_rate: int, config: VoicesConfig) -> Analysis:
+        """Return the analysis of a recording of this rate."""
+        decimation = max(1, int(sample_rate // (2 * config.band_hz)))
+        stft = Stft.lasting(config.window_s, sample_rate, config.overlap, multiple=decimation)
+        bins = min(stft.bins, int(config.band_hz * stft.n_fft / sample_rate) + 1)
+        return cls(stft, sample_rate, decimation, bins)
+
+    @property
+    def bins_hz(self) -> Tensor:
+        """Frequency of every analysed bin."""
+        return torch.arange(self.bins) * (self.sample_rate / self.stft.n_fft)
+
+    def combs(self, tracks: list[Track], start: int, samples: int, interleaved: int = INTERLEAVED) -> Tensor:
+        """Return the transforms (N, R, F, T) of every track's interleaved unit combs, from sample ``start`` on."""
+        rate = self.sample_rate / self.decimation
+        coarse = Stft(self.stft.n_fft // self.decimation, self.stft.hop_samples // self.decimation)
+        count = -(-samples // self.decimation)
+        times_s = start / self.sample_rate + np.arange(count) / rate
+        edge_hz = float(self.bins_hz[-1])
+        combs = []
+        for track in tracks:
+            at = track.at(times_s)
+            voiced = at.f0_hz > 0
+            held_hz = np.interp(times_s, times_s[voiced], at.f0_hz[voiced]) if voiced.any() else np.full(count, 100.0)
+            f0_hz, gate = torch.from_numpy(held_hz), torch.from_numpy(voiced.astype(np.float32))
+            waves = [flat_partials(f0_hz, rate, edge_hz, first, interleaved) for first in range(1, interleaved + 1)]
+            combs.append(coarse(torch.stack(waves) * gate)[:, : self.bins, : self.stft.frames(samples)])
+        return torch.stack(combs) * (4 / coarse.n_fft)
+
+
+def modelled(
+    power_FT: Tensor, combs_NRFT: Tensor, analysis: Analysis, generator: torch.Generator, config: VoicesConfig
+) -> source_filter.SourceFilter:
+    """Return the source-filter model fitted to a power of unit mean."""
+    sources = source_filter.start(combs_NRFT.sum(1).abs() ** 2, analysis.bins_hz, generator)
+    sources, _ = fit(power_FT, sources, Single(), iterations=config.iterations, beta=config.beta, fixed_room=True)
+    return sources
+
+
+def separate_stretch(
+    x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis, seed: int, config: VoicesConfig
+) -> Tensor:
+    """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording."""
+    samples = x_MS.shape[-1]
+    X_MFT = analysis.stft(x_MS)
+    power_FT = (X_MFT[:, : analysis.bins].abs() ** 2).sum(0)
+    level = power_FT.mean()
+    if level <= 0:
+        return torch.zeros(len(tracks), *x_MS.shape)
+    combs_NRFT = analysis.combs(tracks, start, samples)
+    generator = torch.Generator().manual_seed(seed)
+    lambda_NFT = modelled(power_FT / level, combs_NRFT, analysis, generator, config).power()
+    scaled_MFT = X_MFT / level.sqrt()
+    bins_hz = analysis.bins_hz
+    share_F = config.coherence * torch.exp(-((bins_hz / config.coherence_hz) ** 2))
+    low = int((bins_hz < config.coherent_band_hz).sum())
+    full_NFT = extended(lambda_NFT, analysis.stft.bins)
+    images = coherent(scaled_MFT, full_NFT, combs_NRFT[:, :, :low], share_F[:low])[:-1] * level.sqrt()
+    return analysis.stft.inverse(images, samples)
+
+
+def _separated(
+    recording: Recording, tracks: list[Track], options: Options, config: VoicesConfig, on_progress: OnProgress | None
+) -> Iterator[Block]:
+    """Yield the voices' images block by block; neighbouring blocks overlap and are cross-faded."""
+    analysis = Analysis.of(recording.sample_rate, config)
+    rate, length, channels = recording.sample_rate, recording.length, len(recording.microphones)
+    step = max(1, round(_block_s(len(tracks), channels, rate, options) * rate))
+    context, fade = round(config.context_s * rate), round(config.fade_s * rate)
+    starts = range(0, length, step)
+    progress = Progress("separate", len(starts), on_progress)
+    tail = np.zeros((len(tracks), channels, 0), np.float32)
+    for number, start in enumerate(starts):
+        stop = min(length, start + step)
+        a, b = max(0, start - context), min(length, stop + fade + context)
+        stretch = torch.from_numpy(np.ascontiguousarray(recording.read(a, b), np.float32))
+        images = separate_stretch(stretch, a, tracks, analysis, options.seed + number, config)
+        images = images[..., start - a : min(length, stop + fade) - a].numpy()
+        overlap = tail.shape[-1]
+        if overlap:
+            ramp = (np.arange(overlap, dtype=np.float32) + 0.5) / overlap
+            images[..., :overlap] = ramp * images[..., :overlap] + (1 - ramp) * tail
+        tail = images[..., stop - start :].copy()
+        progress.step()
+        yield Block(start, images[..., : stop - start])
+
+
+def _block_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:
+    """Return how many seconds to separate at once: as many as fit into a quarter of the memory, 4 to 20."""
+    # A sample of an image is held as float32 samples and, four times over, as complex bins, in a few copies.
+    bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 4 * 3
+    return float(np.clip(options.memory_bytes / 4 / bytes_per_s, 4, 20))
+
+
+__all__ = ["Analysis", "modelled", "separate_stretch", "separate_voices"]
