@@ -124,7 +124,7 @@ def parse_bytes(text: str) -> int:
     >>> parse_bytes("1.5GB")
     1500000000
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower())
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", text.lower())
     if not found:
         raise OptionError("an amount of memory", f"{text!r}", "2GB or 500MB")
     return math.floor(float(found[1]) * _UNITS[found[2]])
