@@ -53,28 +53,40 @@ class Likeness:
 
     def remarks(self, sources: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield a source and what its estimate resembles more than it should, for one system."""
-        N, M = self.reference_energy.shape
-        energy = self.reference_energy[..., None, None] * self.estimate_energy
-        correlation = self.dots / np.sqrt(np.where(energy > 0, energy, np.inf))
-        own = np.stack([correlation[n, :, n] for n in range(N)])
+        N = len(self.reference_energy)
+        energy = np.outer(self.reference_energy.sum(1), self.estimate_energy.sum(1))
+        scale = np.sqrt(np.where(energy > 0, energy, np.inf))
         for n in range(N):
-            swapped = _better_order(own[n])
-            if M > 1 and swapped:
+            channels = self.dots[n, :, n] / scale[n, n]
+            swapped = _better_order(channels, together=True)
+            if swapped:
                 yield sources[n], f"channels seem swapped ({swapped})"
-            elif own[n].trace() / M < -0.5:
+            elif channels.trace() < -0.5:
                 yield sources[n], "polarity is inverted"
-        exchanged = _better_order(np.sqrt(np.square(correlation).mean((1, 3))))
-        if N > 1 and exchanged:
+        exchanged = _better_order(np.einsum("ncmc->nm", self.dots) / scale, together=False)
+        if exchanged:
             yield ", ".join(sources), f"stems seem exchanged ({exchanged})"
 
 
-def _better_order(correlation: np.ndarray) -> str:
-    """Return in words by how much another order of the columns fits better, or nothing if none does."""
-    coherence = np.minimum(np.square(correlation), 1 - 1e-10)
-    fit_db = 10 * np.log10(np.maximum(coherence, 1e-10) / (1 - coherence))
-    order = best_permutation(fit_db)
-    as_named, best = fit_db.diagonal().mean(), fit_db[range(len(order)), order].mean()
-    if best - as_named < NOTICEABLE_DB or order == tuple(range(len(order))):
+def _better_order(correlation: np.ndarray, *, together: bool) -> str:
+    """Return in words by how much another order of the columns fits better, or nothing if none does.
+
+    Channels of one image correlate ``together``, in their sum; stems each for itself.
+    """
+    if not together:
+        correlation = _fit_db(correlation)
+    order = best_permutation(correlation)
+    if order == tuple(range(len(order))):
+        return ""
+    as_named, best = correlation.diagonal(), correlation[range(len(order)), order]
+    as_named, best = (_fit_db(x.sum()) if together else x.mean() for x in (as_named, best))
+    if best - as_named < NOTICEABLE_DB:
         return ""
     places = " ".join(str(i + 1) for i in order)
     return f"order {places} fits at {best:.1f} dB, as named {as_named:.1f} dB"
+
+
+def _fit_db(correlation: np.ndarray) -> np.ndarray:
+    """Return the SI-SDR that a correlation means, within ±100 dB."""
+    coherence = np.clip(np.square(correlation), 1e-10, 1 - 1e-10)
+    return 10 * np.log10(coherence / (1 - coherence))

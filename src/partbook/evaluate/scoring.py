@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -120,6 +120,8 @@ def score_piece(
 
 @dataclass(frozen=True)
 class _Scorer:
+    """One piece, the systems to score on it, and how."""
+
     piece: Piece
     systems: Mapping[str, Bundle]
     protocol: Protocol
@@ -128,10 +130,12 @@ class _Scorer:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of systems and baselines, in the order of their estimates."""
         return (*self.systems, *self.baselines)
 
     @property
     def present_KN(self) -> np.ndarray:
+        """Which estimates there are."""
         N = len(self.piece.sources)
         return np.stack([self.systems[k].present if k in self.systems else np.ones(N, bool) for k in self.names])
 
@@ -150,6 +154,7 @@ class _Scorer:
         return references, mixture, torch.stack(estimates)
 
     def by_excerpts(self, on_progress: OnProgress | None) -> PieceScores:
+        """Score excerpt by excerpt."""
         bundle, rate = self.piece.references, self.piece.references.sample_rate
         stretches = list(excerpts(self.protocol, bundle.length, rate))
         progress = Progress("score", len(stretches), on_progress)
@@ -175,6 +180,7 @@ class _Scorer:
     def scored(
         self, references: Tensor, mixture: Tensor, estimates: Tensor, excerpt: int, start_s: float
     ) -> Iterator[Cell]:
+        """Yield the cells of one stretch, of all systems and sources, at each microphone that is scored alone."""
         rate, M = self.piece.references.sample_rate, len(mixture)
         alone = self.protocol.per_microphone or M > 2
         present_KN = self.present_KN
@@ -210,6 +216,7 @@ class _Scorer:
                 curves[:, :, first + second] = score
 
     def by_windows(self, on_progress: OnProgress | None) -> PieceScores:
+        """Score windows with filters fitted to the whole piece."""
         rate, samples = self.piece.references.sample_rate, self.piece.references.length
         window = round(self.protocol.cell_s * rate)
         progress = Progress("score", len(self.names), on_progress)
@@ -342,8 +349,3 @@ def _belongings(s: Tensor, e: Tensor, silent_N: np.ndarray) -> np.ndarray:
         if best - own > EXCHANGE_DB:
             belongs[k, sounding[estimate_of]] = sounding
     return belongs
-
-
-def system_cells(scores: Sequence[PieceScores], system: str) -> list[Cell]:
-    """Return the cells of one system in all pieces."""
-    return [cell for piece in scores for cell in piece.cells if cell.system == system]
