@@ -259,13 +259,12 @@ class _Run:
 
     def _remark(self, piece: Piece, scores: PieceScores) -> None:
         """Name silent references, and estimates that resemble something else than their names say."""
-        silent = {source: True for source in piece.sources}
-        for cell in scores.cells:
-            silent[cell.source] &= cell.silent
+        sounding = {cell.source for cell in scores.cells if not cell.silent}
+        scored = {cell.source for cell in scores.cells}
         self.problems += [
             Problem(f"{piece.name}, reference {source}", "silent throughout; not scored")
             for source in piece.sources
-            if silent[source]
+            if source in scored - sounding
         ]
         for name, likeness in scores.likeness.items():
             if self.kinds[name] == SYSTEM:
