@@ -14,14 +14,19 @@ All functions take the references (N, M, S) and the mixture (M, S) and return es
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from ..axes import Power_NFT
 from ..dsp.divergence import EPS
 from ..dsp.stft import Stft
+from ..fit import fit
 from ..pitch.tracks import Track
+from ..room.fastmnmf import FastMnmf
+from ..wiener import multichannel
 
 WINDOW_S = 0.128
 """Window of all masks: 2048 samples at 16 kHz."""
@@ -79,6 +84,21 @@ def oracle_multichannel_wiener(references: Images, mixture: Mixture, sample_rate
     return stft.inverse(torch.stack(images).permute(0, 3, 1, 2), samples)
 
 
+def oracle_fastmnmf(references: Images, mixture: Mixture, sample_rate: int, iterations: int = 30) -> Images:
+    """Return the images under jointly diagonalised covariances learned from the mixture with the true powers.
+
+    What FastMNMF2 reaches with the best of all source models: the powers are those of the references, summed over
+    microphones, and only the room is fitted.
+    """
+    stft = Stft.lasting(WINDOW_S, sample_rate)
+    X_MFT = stft(mixture)
+    lambda_NFT = stft(references).abs().square().mean(1) + EPS
+    energy_NM = references.square().sum(-1) + EPS
+    room = FastMnmf.identity(stft.bins, energy_NM / energy_NM.sum(1, keepdim=True))
+    known, room = fit(X_MFT, _KnownPowers(lambda_NFT), room, iterations=iterations, beta=0)
+    return stft.inverse(multichannel(X_MFT, known.power(), room.Q_FMM, room.g_NM), mixture.shape[-1])
+
+
 def harmonic_comb(
     mixture: Mixture, sample_rate: int, tracks: Sequence[Track], start_s: float = 0.0, exponent: float = 2.0
 ) -> Images:
@@ -124,9 +144,30 @@ CEILINGS: Mapping[str, Callable[[Images, Mixture, int], Images]] = {
 """Ceilings of methods that multiply a spectrogram, by the names they have in tables."""
 
 SPATIAL_CEILINGS: Mapping[str, Callable[[Images, Mixture, int], Images]] = {
+    "FastMNMF2 with true powers": oracle_fastmnmf,
     "oracle multichannel Wiener filter": oracle_multichannel_wiener,
 }
 """Ceilings of methods that combine microphones."""
+
+
+@dataclass(frozen=True)
+class _KnownPowers:
+    """A source model with nothing to learn but the static gains that a room moves to it."""
+
+    lambda_NFT: Power_NFT
+    parts: tuple[str, ...] = ()
+
+    def power(self) -> Power_NFT:
+        """Return the powers."""
+        return self.lambda_NFT
+
+    def update(self, part: str, up: Power_NFT, down: Power_NFT, beta: float) -> _KnownPowers:
+        """Return the model itself."""
+        return self
+
+    def rescale(self, gain_NF: Float[Tensor, "N F"]) -> _KnownPowers:
+        """Return the powers with a gain per source and bin."""
+        return _KnownPowers(self.lambda_NFT * gain_NF[..., None])
 
 
 def _shared_out(references: Images, mixture: Mixture, sample_rate: int, exponent: float) -> Images:
