@@ -71,7 +71,7 @@ class VoicesConfig:
     band_hz: float = 8000.0
     iterations: int = 15
     beta: float = 0.25
-    coherence: float = 0.5
+    coherence: float = 0.4
     coherence_hz: float = 1500.0
     coherent_band_hz: float = 4000.0
     context_s: float = 1.0

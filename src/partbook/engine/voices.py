@@ -22,6 +22,7 @@ from ..dsp.oscillator import flat_partials
 from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
+from ..pitch.track import track_voices
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
@@ -55,13 +56,14 @@ def separate_voices(
         Where to report.
     """
     config = config or VoicesConfig()
-    assert voices is not None
+    if not f0:
+        voices, f0 = track_voices(recording, voices, on_progress=on_progress)
     tracks = [f0[voice.id] for voice in voices]
     return Separation(
         recording=recording,
-        sources=tuple(Source(voice.id, voice.name) for voice in voices),
+        sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
         blocks=lambda: _separated(recording, tracks, options, config, on_progress),
-        f0=dict(zip((voice.id for voice in voices), tracks, strict=True)),
+        f0=dict(f0),
         config={"voices": asdict(config)},
         seed=options.seed,
     )
@@ -162,6 +164,12 @@ def _separated(
         tail = images[..., stop - start :].copy()
         progress.step()
         yield Block(start, images[..., : stop - start])
+
+
+def _confidence(track: Track) -> float:
+    """Return the mean confidence of the voiced frames, 0 where there are none."""
+    voiced = track.f0_hz > 0
+    return float(track.confidence[voiced].mean()) if voiced.any() else 0.0
 
 
 def _block_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:

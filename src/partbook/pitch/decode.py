@@ -1,0 +1,137 @@
+"""All voices at once: the most plausible set of F0 tracks through the peaks of a salience.
+
+Every voice is, in every frame, at one of its candidates (salience peaks within its range) or unvoiced. The joint path
+maximises, exactly, a sum of
+
+- evidence: the logarithm of a candidate's salience over a threshold; nothing for an unvoiced voice;
+- company: a candidate that two voices share counts once, and a voice above its upper neighbour costs a little;
+- register: distance from where the voice mostly sings;
+- continuity: the square of a step in cents, up to the price of a leap; starting and stopping have a price too.
+
+A step of the dynamic programme factorises over the voices, so a state space of ``(C + 1)^V`` costs ``V (C + 1)``
+operations per state and frame instead of ``(C + 1)^V``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+UNVOICED = -1
+
+
+@dataclass(frozen=True)
+class DecodeConfig:
+    """What the joint path weighs; costs in nats per frame of about 8 ms.
+
+    Attributes
+    ----------
+    threshold
+        Salience, relative to the level of a loud passage, at which a voice is as likely voiced as not.
+    step_cents
+        Standard deviation of a step from frame to frame.
+    leap, leap_per_octave
+        Price of a new note, and of its distance.
+    onset
+        Price of starting, and of stopping.
+    crossing
+        Price of a voice above its upper neighbour, per frame.
+    unison
+        Price of two voices on one candidate, per frame.
+    register_cents
+        Distance from its register at which a voice pays half a nat per frame.
+    states
+        Most joint states per frame; with many voices each has fewer candidates.
+    most_candidates
+        Most candidates per voice.
+    """
+
+    threshold: float = 0.015
+    step_cents: float = 25.0
+    leap: float = 6.0
+    leap_per_octave: float = 3.0
+    onset: float = 4.0
+    crossing: float = 0.5
+    unison: float = 0.5
+    register_cents: float = 800.0
+    states: int = 6000
+    most_candidates: int = 7
+
+
+def candidates_per_voice(voices: int, config: DecodeConfig) -> int:
+    """Return how many candidates every voice can have so that the joint states stay within bounds."""
+    return int(np.clip(int(config.states ** (1 / voices) + 1e-9) - 1, 1, config.most_candidates))
+
+
+def joint_path(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeConfig | None = None) -> np.ndarray:
+    """Return the best candidate of every voice in every frame, or UNVOICED.
+
+    Parameters
+    ----------
+    cents_TVC
+        Pitch of every candidate; any finite value where there is none.
+    evidence_TVC
+        Gain of being there, register included; −inf where there is no candidate.
+    config
+        What the path weighs.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (T, V), −1 or an index below C.
+    """
+    config = config or DecodeConfig()
+    frames, voices, count = cents_TVC.shape
+    shape = (count + 1,) * voices
+    score = _company(cents_TVC[0], evidence_TVC[0], config)
+    back = np.empty((frames, voices, *shape), np.uint8)
+    for t in range(1, frames):
+        for voice in range(voices):
+            cost = _continuity(cents_TVC[t - 1, voice], cents_TVC[t, voice], config)
+            moved = np.moveaxis(score, voice, -1)[..., None] - cost
+            best = moved.argmax(-2)
+            back[t, voice] = np.moveaxis(best, -1, voice)
+            score = np.moveaxis(np.take_along_axis(moved, best[..., None, :], -2)[..., 0, :], -1, voice)
+        score = score + _company(cents_TVC[t], evidence_TVC[t], config)
+    path = np.empty((frames, voices), int)
+    state = list(np.unravel_index(score.argmax(), shape))
+    for t in range(frames - 1, 0, -1):
+        path[t] = state
+        # The last voice moved last: undo the moves in reverse order.
+        for voice in reversed(range(voices)):
+            state[voice] = back[(t, voice, *state)]
+    path[0] = state
+    return path - 1
+
+
+def _company(cents_VC: np.ndarray, evidence_VC: np.ndarray, config: DecodeConfig) -> np.ndarray:
+    """Return the evidence of every joint state of one frame; state 0 of a voice is unvoiced."""
+    voices, count = cents_VC.shape
+    total = np.zeros((count + 1,) * voices, np.float32)
+    for voice in range(voices):
+        total += _along(np.concatenate([[0], evidence_VC[voice]]), voice, voices)
+    for upper in range(voices):
+        for lower in range(upper + 1, voices):
+            apart = cents_VC[upper][:, None] - cents_VC[lower]
+            same = np.abs(apart) < 10
+            shared = np.minimum(evidence_VC[upper][:, None], evidence_VC[lower]).clip(0)
+            price = np.where(same, shared + config.unison, np.where(apart < 0, config.crossing, 0))
+            pair = np.zeros((count + 1, count + 1), np.float32)
+            pair[1:, 1:] = price
+            total -= pair.reshape([count + 1 if axis in (upper, lower) else 1 for axis in range(voices)])
+    return total
+
+
+def _along(values: np.ndarray, axis: int, axes: int) -> np.ndarray:
+    return values.reshape([-1 if each == axis else 1 for each in range(axes)]).astype(np.float32)
+
+
+def _continuity(before_C: np.ndarray, after_C: np.ndarray, config: DecodeConfig) -> np.ndarray:
+    """Return the price of every move of one voice, shape (C + 1 before, C + 1 after)."""
+    cost = np.full((len(before_C) + 1, len(after_C) + 1), config.onset, np.float32)
+    cost[0, 0] = 0
+    step = np.abs(before_C[:, None] - after_C)
+    leap = config.leap + config.leap_per_octave * step / 1200
+    cost[1:, 1:] = np.minimum(0.5 * (step / config.step_cents) ** 2, leap)
+    return cost
