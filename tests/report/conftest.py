@@ -26,7 +26,8 @@ def _written(folder: Path, name: str, images: dict[str, np.ndarray], rate: int, 
     noise = 1e-3 * np.random.default_rng(0).standard_normal(stacked.shape[1:]).astype(np.float32)
     mixture = stacked.sum(0) + noise
     recording = options.get("recording") or recording_from_array(mixture, rate, name)
-    sources = tuple(Source(id, id.capitalize(), 0.75) for id in images)
+    names = options.get("names", {})
+    sources = tuple(Source(id, names.get(id, id.capitalize()), 0.75) for id in images)
     step = 1 << 18
 
     def blocks():
@@ -51,12 +52,13 @@ def written():
 
 @pytest.fixture(scope="session")
 def trio(tmp_path_factory) -> Path:
-    """Three voices of four seconds in mono, their F0 known; the name needs quoting in HTML and in links."""
+    """Three voices of four seconds in mono, their F0 known; the names need quoting in HTML and in links."""
     f0_hz = {"soprano": 440.0, "alto": 311.1, "bass": 110.0}
     times_s = np.arange(0, 4, 0.008)
     f0 = {id: Track(times_s, np.full_like(times_s, hz), np.full_like(times_s, 0.9)) for id, hz in f0_hz.items()}
     images = {id: _tone(hz, 4, 16_000)[None] for id, hz in f0_hz.items()}
-    return _written(tmp_path_factory.mktemp("trio"), 'Trio <&"> 絆', images, 16_000, f0=f0)
+    names = {"bass": "Bass</script><b>"}
+    return _written(tmp_path_factory.mktemp("trio"), 'Trio <b> &"絆', images, 16_000, f0=f0, names=names)
 
 
 @pytest.fixture(scope="session")

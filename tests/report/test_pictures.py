@@ -28,6 +28,7 @@ def decoded(file: bytes) -> np.ndarray:
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
     rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, width + 1)
     pixels = rows[:, 1:].copy()
+    assert set(rows[:, 0]) <= {0, 2}
     for row in range(1, height):
         if rows[row, 0] == 2:
             pixels[row] += pixels[row - 1]
@@ -38,6 +39,13 @@ def decoded(file: bytes) -> np.ndarray:
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40))))
 def test_png_decodes_to_its_pixels(pixels):
     assert np.array_equal(decoded(png(pixels)), pixels)
+
+
+def test_picture_of_equal_rows_packs_well():
+    row = np.random.default_rng(0).integers(0, 256, 500).astype(np.uint8)
+    packed = png(np.tile(row, (40, 1)))
+    assert len(packed) < 2 * len(row)
+    assert np.array_equal(decoded(packed), np.tile(row, (40, 1)))
 
 
 @pytest.mark.parametrize("f0_hz", [61.0, 440.0, 3001.0])

@@ -202,9 +202,14 @@ def _gain(bank: Bank, levels: Levels) -> float:
 
 
 def _estimated_bytes(result: Result, banks: tuple[Bank, ...], encoding: Encoding) -> float:
+    """Return how many characters the whole recording takes, never much less than it will."""
     lines = [line for bank in banks for line in bank.lines]
     channels = sum(len(line.weights) for line in lines) if encoding.codec == "FLAC" else len(lines)
-    return 4 / 3 * channels * encoding.bytes_per_second * result.duration_s
+    # Below 32 kHz the same setting gives half the bit rate.
+    share = min(1.0, result.sample_rate / encoding.rate) if encoding.codec == "FLAC" else 1.0
+    if encoding.codec == "MP3" and min(result.sample_rate, encoding.rate) <= 24_000 < encoding.rate:
+        share = 0.51
+    return 4 / 3 * channels * share * encoding.bytes_per_second * result.duration_s
 
 
 def _excerpt(

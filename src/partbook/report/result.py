@@ -92,7 +92,7 @@ def read_result(folder: Path) -> Result:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     rate, length = manifest["input"]["rate"], manifest["input"]["length"]
     microphones = tuple(Microphone(**one) for one in manifest["microphones"])
-    sources = tuple(Source(one["id"], one["name"], one["confidence"]) for one in manifest["sources"])
+    sources = [Source(one["id"], one["name"], _confidence(one["confidence"])) for one in manifest["sources"]]
     sources = (*sources, RESIDUAL)
     paths = [folder / one["file"] for one in (*manifest["sources"], manifest["residual"])]
     missing = [path.name for path in paths if not path.is_file()]
@@ -117,3 +117,8 @@ def read_result(folder: Path) -> Result:
         },
         manifest=manifest,
     )
+
+
+def _confidence(value: float | None) -> float:
+    """Return a confidence, NaN where a method has none."""
+    return float("nan") if value is None else float(value)

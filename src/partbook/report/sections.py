@@ -89,7 +89,8 @@ def _bleed_section(result: Result, bleed: Bleed) -> str:
         "<p>Each row looks only at moments and frequencies where that player's own spot is at least 10 dB above every "
         "other spot, and tells how loud they are at each spot relative to the player's own: in the recording → in the "
         "separated part. Outside the diagonal lower is better. On the diagonal 0 means that the player kept "
-        f"its full level. All this is measured on the recording, without knowing the true parts.</p>{table}</section>"
+        "its full level. All this is measured on the recording, without knowing the true parts: what remains at the "
+        f"other spots may be bleed, or what that player itself played just there.</p>{table}</section>"
     )
 
 

@@ -25,12 +25,12 @@ def number(value: float, unit: str = "", digits: int = 1) -> str:
 
     Examples
     --------
-    >>> number(-3.14159, "dB"), number(float("-inf"))
-    ('−3.1 dB', '−∞')
+    >>> number(-3.14159, "dB"), number(-0.01), number(float("-inf"))
+    ('−3.1 dB', '0.0', '−∞')
     """
     if value != value:
         return "–"
-    text = "−∞" if value < -150 else f"{value:.{digits}f}".replace("-", "−")
+    text = "−∞" if value < -150 else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
     return f"{text} {unit}".strip()
 
 

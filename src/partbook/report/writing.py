@@ -18,7 +18,8 @@ PAGE_BYTES = 20_000_000
 # What remains, half a megabyte for the longest tracks and less than another for the rest, is bounded by itself.
 _SOUND_BYTES = 15_000_000
 _PICTURE_BYTES = 3_600_000
-_LEVEL_COLUMNS = 4000
+_LEVELS_PER_SECOND = 40
+_LEVELS = (1000, 40_000)
 _COLUMNS_PER_SECOND = 60
 _COLUMNS = (300, 2400)
 _HIGHEST_HZ = 5000.0
@@ -43,7 +44,7 @@ def write_report(folder: Path) -> Path:
         If the folder is not a result.
     """
     result = read_result(Path(folder))
-    levels, bleed = measure(result, min(_LEVEL_COLUMNS, result.length))
+    levels, bleed = measure(result, min(int(np.clip(_LEVELS_PER_SECOND * result.duration_s, *_LEVELS)), result.length))
     played = players(result, levels, _SOUND_BYTES)
     axis = _axis(result)
     html = page(result, levels, bleed, played, axis, _pictures(result, played, axis)).encode()
