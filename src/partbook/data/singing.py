@@ -24,7 +24,7 @@ TRACTS = {"soprano": 1.19, "mezzo": 1.16, "alto": 1.13, "tenor": 1.04, "baritone
 _BANDWIDTHS_HZ = np.array([75.0, 95.0, 130.0, 180.0, 230.0])
 _RINGING_HZ = np.array([2700.0, 3050.0, 3400.0])
 _UPPER_HZ = np.arange(5400.0, 20_000.0, 1150.0)
-_HISS_UNIT = np.sqrt(12_000.0)
+_HISS_UNIT = np.sqrt(50_000.0)
 """Amplitude of a noise of density 1 over the usual band of a consonant, with a choir singer's restraint."""
 _VOICED_DB = -35.0
 """Below this level relative to the vowel nothing is heard of the voice: it counts as unvoiced."""
@@ -233,7 +233,8 @@ def _sound(
     highest_hz = min(0.5 * sample_rate, 20_000.0)
     sung = filtered(voice * harmonics(phase, fine_hz, highest_hz), tract * source, sample_rate)
     unit = loudest_rms(sung, sample_rate)
-    breath = np.abs(tract) / np.sqrt((np.abs(tract) ** 2).mean(1, keepdims=True))
+    breath = np.abs(tract) / np.sqrt(1 + (bins / 4000) ** 2)
+    breath /= np.sqrt((breath**2).mean(1, keepdims=True))
     low_hz, high_hz = gestures.noise_hz[at].T[..., None]
     band = 1 / np.sqrt((1 + (low_hz / np.maximum(bins, 1)) ** 8) * (1 + (bins / high_hz) ** 8))
     white = rng.standard_normal(samples) * np.sqrt(sample_rate / 2)
