@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from partbook.audio.recording import ArrayRecording
 from partbook.errors import InputError
 from partbook.report import PAGE_BYTES, write_report
 from partbook.report.measure import measure
@@ -149,6 +150,15 @@ def test_any_rate_and_length_has_a_page(tmp_path, written, rate, samples, level)
     page = read(write_report(written(tmp_path, "odd", images, rate)))
     assert page.payload()["seconds"] == pytest.approx(samples / rate)
     assert len(page.line(0)[0]) >= 1
+
+
+def test_silent_session_has_a_page_without_numbers_that_are_none(tmp_path, written, session):
+    microphones = read_result(session).microphones
+    silence = np.zeros((len(microphones), 5000), np.float32)
+    recording = ArrayRecording("silence", 8000, 5000, microphones, silence)
+    folder = written(tmp_path, "silence", {"flute": silence, "cello": silence}, 8000, recording=recording)
+    text = write_report(folder).read_text("utf-8")
+    assert "nan" not in re.sub(r"<script.*?</script>", "", text, flags=re.S).lower()
 
 
 def test_folder_that_is_no_result_is_refused_with_a_hint(tmp_path, trio):

@@ -7,6 +7,7 @@ lines of all banks have the same number of samples, so a browser can start them 
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from .result import Result
 _PEAK = 0.89
 """The loudest possible sample of a bank, −1 dBFS."""
 _MOST_GAIN = 10.0
+_ENCODERS = 2
 _SIDES = {"left": 0.0, "l": 0.0, "center": 0.5, "centre": 0.5, "c": 0.5, "right": 1.0, "r": 1.0}
 
 
@@ -234,7 +236,9 @@ def _encoded(result: Result, banks: tuple[Bank, ...], encoding: Encoding, stretc
     wanted = min(result.sample_rate, encoding.rate)
     rate = next(rate for rate in MP3_RATES_HZ if rate >= wanted)
     signals = _signals(result, banks, rate, stretch)
-    data = tuple(base64.b64encode(_file(signal, rate, encoding)).decode() for signal in signals)
+    with ThreadPoolExecutor(_ENCODERS) as pool:
+        files = pool.map(lambda signal: _file(signal, rate, encoding), signals)
+        data = tuple(base64.b64encode(file).decode() for file in files)
     return Players(banks, signals, data, encoding, rate, *stretch)
 
 
@@ -247,7 +251,8 @@ def _signals(result: Result, banks: tuple[Bank, ...], rate: int, stretch: tuple[
     for images in result.blocks(*stretch):
         at += images.shape[-1]
         for (line, gain), stream, piece in zip(lines, streams, pieces, strict=True):
-            heard = (gain * line.weights @ images[list(line.images)].sum(0)).T.astype(np.float32)
+            used = np.flatnonzero(line.weights.any(0))
+            heard = (gain * line.weights[:, used] @ images[np.ix_(line.images, used)].sum(0)).T.astype(np.float32)
             resampled = stream.resample_chunk(np.ascontiguousarray(heard), last=at == stretch[1])
             piece.append(np.clip(np.round(resampled * 32768), -32768, 32767).astype(np.int16))
     return tuple(

@@ -64,10 +64,10 @@ def _levels_section(result: Result, levels: Levels) -> str:
     """Return the table of every source at every microphone."""
     rms_db = decibels(np.vstack([levels.rms, levels.mixture_rms]) ** 2)
     names = [source.name for source in result.sources] + ["Recording"]
-    top, bottom = float(rms_db.max()), float(rms_db.max()) - 50
+    top = max(float(rms_db.max()), -150.0)
     own = [[mic.source == source.id for mic in result.microphones] for source in result.sources]
     own.append([False] * len(result.microphones))
-    cells = [[(number(value), (value - bottom) / (top - bottom)) for value in row] for row in rms_db]
+    cells = [[(number(value), 1 + (value - top) / 50) for value in row] for row in rms_db]
     table = _matrix(names, [mic.name for mic in result.microphones], cells, own)
     return (
         '<section class="wide"><h2>Levels at the microphones</h2><p>RMS level of every source at every microphone, '
@@ -80,8 +80,7 @@ def _bleed_section(result: Result, bleed: Bleed) -> str:
     players = [names[id_] for id_ in bleed.ids]
     cells = []
     for before, after in zip(bleed.before_db, bleed.after_db, strict=True):
-        pairs = zip(before, after, strict=True)
-        cells.append([(f"<small>{number(a)} →</small> {number(b)}", 1 + (b if b == b else -50) / 50) for a, b in pairs])
+        cells.append([_change(a, b) for a, b in zip(before, after, strict=True)])
     own = [[i == j for j in range(len(players))] for i in range(len(players))]
     table = _matrix(players, [f"at {name}" for name in players], cells, own)
     return (
@@ -92,6 +91,13 @@ def _bleed_section(result: Result, bleed: Bleed) -> str:
         "its full level. All this is measured on the recording, without knowing the true parts: what remains at the "
         f"other spots may be bleed, or what that player itself played just there.</p>{table}</section>"
     )
+
+
+def _change(before_db: float, after_db: float) -> tuple[str, float]:
+    """Return the text and the shade of a change of level; a player who dominates nothing has none."""
+    if before_db != before_db:
+        return "–", 0.0
+    return f"<small>{number(before_db)} →</small> {number(after_db)}", 1 + after_db / 50
 
 
 def _matrix(
