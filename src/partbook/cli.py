@@ -192,6 +192,7 @@ def evaluate(
     as_published: _Flag = False,
     alone: _Flag = False,
     out: Path = Path("evaluation"),
+    threads: int = 1,
     quiet: _Flag = False,
     json: _Flag = False,
 ) -> int:
@@ -219,15 +220,22 @@ def evaluate(
         Leave out what doing nothing and ideal masks reach.
     out
         Folder for the files.
+    threads
+        Threads to compute with.
     quiet
         Say nothing but mistakes.
     json
         Say what was found as JSON.
     """
+    import torch
+
     from .evaluate.evaluation import evaluate as evaluated
     from .evaluate.tables import as_json, rows
     from .evaluate.writing import write_evaluation
 
+    if threads < 1:
+        raise OptionError("--threads from 1 up", f"{threads}")
+    torch.set_num_threads(threads)
     with _bars(quiet) as on_progress:
         evaluation = evaluated(
             references, estimates, against=against, protocol=protocol, corpus=corpus, as_published=as_published,

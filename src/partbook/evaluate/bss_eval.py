@@ -18,7 +18,8 @@ add up over blocks of a recording: an hour costs as little memory as a second. *
 images in windows.
 
 Silent references score NaN and are left out of the projections; the other sources are scored as if they did not
-exist. A silent estimate has no SIR and no SAR (NaN). Errors below −140 dB are rounding: ``+inf``.
+exist. A silent estimate has no SIR and no SAR (NaN). Errors below −140 dB, in windows below −120 dB, are rounding:
+``+inf``.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ from .separation import Signal, as_double, decibels, like
 TAPS = 512
 BLOCK_SAMPLES = 1 << 14
 READ_SAMPLES = 1 << 19
-_ROUNDING = 1e-14
 
 Read = Callable[[int, int], tuple[Tensor, Tensor]]
 """``read(start, stop)`` returns the samples of all references and estimates, each (N, C, stop - start)."""
@@ -119,13 +119,14 @@ def bss_eval_windows(read: Read, samples: int, window: int, hop: int, *, taps: i
     every_ALB, _ = _projection(correlation.among_AAK, correlation.across_ABK)
     window = min(window, samples)
     n_fft = _fast_even(window + taps - 1)
-    own_NCCF = torch.fft.rfft(own_NCLC, n_fft, dim=2).movedim(2, -1)
-    every_ABF = torch.fft.rfft(every_ALB, n_fft, dim=1).movedim(1, -1)
-    scores = [
-        _window_ratios(*read(start, start + window), own_NCCF, every_ABF, n_fft)
-        for start in range(0, samples - window + 1, hop)
-    ]
-    return Ratios(*(torch.stack(score, -1) for score in zip(*scores, strict=True)))
+    # Filters need double precision, what they explain of one window does not: its rounding stays below −120 dB.
+    own_NCCF = torch.fft.rfft(own_NCLC, n_fft, dim=2).movedim(2, -1).to(torch.complex64).contiguous()
+    every_ABF = torch.fft.rfft(every_ALB, n_fft, dim=1).movedim(1, -1).to(torch.complex64).contiguous()
+    scores = []
+    for start in range(0, samples - window + 1, hop):
+        references, estimates = (x.float() for x in read(start, start + window))
+        scores.append(_window_ratios(references, estimates, own_NCCF, every_ABF, n_fft))
+    return Ratios(*(torch.stack(score, -1).double() for score in zip(*scores, strict=True)))
 
 
 def _chosen(ratios: Ratios, pairwise: bool, example: Signal) -> Ratios:
@@ -197,8 +198,7 @@ def _fast_even(samples: int) -> int:
 def _toeplitz(r_ABK: Float[Tensor, "A B K"]) -> Float[Tensor, "A*L B*L"]:
     """Return the inner products of delayed signals: those of ``a`` by ``i`` and ``b`` by ``j`` are ``r_ab[i - j]``."""
     taps = (r_ABK.shape[-1] + 1) // 2
-    lag = torch.arange(taps)
-    blocks_ABLL = r_ABK[..., lag[:, None] - lag + taps - 1]
+    blocks_ABLL = r_ABK.flip(-1).unfold(-1, taps, 1).flip(-2)
     return blocks_ABLL.permute(0, 2, 1, 3).reshape(len(r_ABK) * taps, -1)
 
 
@@ -209,10 +209,8 @@ def _projection(among_AAK: Tensor, across_ABK: Tensor) -> tuple[Float[Tensor, "A
     """
     A, B, taps = len(among_AAK), across_ABK.shape[1], (among_AAK.shape[-1] + 1) // 2
     energy_A = among_AAK.diagonal()[taps - 1]
-    silent_A = energy_A <= 0
-    scale_A = torch.where(silent_A, 1, energy_A).rsqrt()
+    scale_A = torch.where(energy_A > 0, energy_A, 1).rsqrt()
     G = _toeplitz(among_AAK * scale_A[:, None, None] * scale_A[:, None])
-    G.diagonal().add_(silent_A.double().repeat_interleave(taps))
     D = (across_ABK[..., taps - 1 :] * scale_A[:, None, None]).transpose(1, 2).reshape(A * taps, B)
     C = _solved(G, D)
     explained_B = 2 * (C * D).sum(0) - (C * (G @ C)).sum(0)
@@ -220,9 +218,10 @@ def _projection(among_AAK: Tensor, across_ABK: Tensor) -> tuple[Float[Tensor, "A
 
 
 def _solved(G: Float[Tensor, "K K"], D: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
-    """Solve ``G C = D`` for a correlation matrix of unit diagonal, which band-limited sound leaves nearly singular.
+    """Solve ``G C = D`` for a correlation matrix of unit diagonal.
 
-    Factorises by Cholesky, with the least loading of the diagonal that makes it possible.
+    Band-limited sound leaves it nearly singular, silent references entirely so. It is factorised by Cholesky with the
+    least loading of the diagonal that makes it possible.
     """
     factor, failed = torch.linalg.cholesky_ex(G)
     for loading in 10.0 ** torch.arange(-15.0, 0.0):
@@ -265,7 +264,8 @@ def _ratios(correlation: _Correlation, taps: int, images: bool) -> Ratios:
 
 
 def _decibels(signal: Tensor, error: Tensor) -> Tensor:
-    return decibels(signal.clamp_min(0), torch.where(error <= _ROUNDING * signal, 0, error))
+    rounding = 1e-14 if signal.dtype == torch.float64 else 1e-12
+    return decibels(signal.clamp_min(0), torch.where(error <= rounding * signal, 0, error))
 
 
 def _window_ratios(
