@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import scipy.fft
@@ -46,7 +47,7 @@ class Stft:
         ``multiple``.
         """
         step = 2 * overlap * multiple
-        size = step * scipy.fft.next_fast_len(max(1, round(window_s * sample_rate / step)), real=True)
+        size = step * scipy.fft.next_fast_len(max(1, math.ceil(window_s * sample_rate / step - 1e-9)), real=True)
         return cls(size, size // overlap)
 
     @property

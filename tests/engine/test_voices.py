@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+
+from partbook.audio import recording_from_array
+from partbook.config import Options
+from partbook.data.render import sung_dry
+from partbook.data.scores import bundled_score
+from partbook.dsp.stft import Stft
+from partbook.engine.voices import separate_voices
+from partbook.ensemble import named_voices
+from partbook.evaluate.separation import si_sdr
+from partbook.stems import collect
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def quartet():
+    """Return four seconds of a sung chorale: stems (N, S), tracks by id, voices."""
+    sung = sung_dry(bundled_score("jesu"), RATE, seed=3)
+    stems = sung.parts[:, 0, RATE : 5 * RATE]
+    voices = named_voices(sung.names)
+    tracks = {voice.id: track.between(1.0, 5.0) for voice, track in zip(voices, sung.tracks, strict=True)}
+    return stems, tracks, voices
+
+
+def separated(x, rate, voices, tracks, **options):
+    return collect(separate_voices(recording_from_array(x, rate), voices, f0=tracks, options=Options(**options)))
+
+
+def images(stems, voices):
+    return np.stack([np.atleast_2d(stems[voice.id]) for voice in voices])
+
+
+def test_given_f0_every_voice_is_far_above_the_mixture(quartet):
+    stems, tracks, voices = quartet
+    mixture = stems.sum(0)
+    found = images(separated(mixture, RATE, voices, tracks), voices)[:, 0]
+    gain_db = np.array([si_sdr(s, e) - si_sdr(s, mixture) for s, e in zip(stems, found, strict=True)])
+    assert gain_db.min() > 8 and gain_db.mean() > 12
+
+
+def test_blind_every_voice_is_above_the_mixture(quartet):
+    stems, _, voices = quartet
+    found = images(separated(stems.sum(0), RATE, voices, {}), voices)[:, 0]
+    gain_db = np.array([si_sdr(s, e) - si_sdr(s, stems.sum(0)) for s, e in zip(stems, found, strict=True)])
+    assert gain_db.min() > 0 and gain_db.mean() > 6
+
+
+def test_stems_and_residual_sum_to_the_mixture(quartet):
+    stems, tracks, voices = quartet
+    result = separated(stems.sum(0), RATE, voices, tracks)
+    total = images(result, voices).sum(0)[0] + np.ravel(result.residual)
+    assert np.abs(total - stems.sum(0)).max() < 1e-6
+
+
+def test_order_of_the_voices_does_not_change_their_images(quartet):
+    stems, tracks, voices = quartet
+    x = stems.sum(0)[:RATE]
+    forth, back = separated(x, RATE, voices, tracks), separated(x, RATE, voices[::-1], tracks)
+    # The fit starts from random numbers in the order of the voices: alike, not equal.
+    for voice in voices:
+        assert si_sdr(np.ravel(forth[voice.id]), np.ravel(back[voice.id])) > 15
+
+
+def test_scale_passes_through(quartet):
+    stems, tracks, voices = quartet
+    x = stems.sum(0)[:RATE]
+    loud, quiet = (images(separated(gain * x, RATE, voices, tracks), voices) for gain in (1.0, 1e-3))
+    assert np.abs(1e-3 * loud - quiet).max() < 1e-4 * np.abs(quiet).max()
+
+
+def test_same_seed_same_samples_other_seed_other_samples(quartet):
+    stems, tracks, voices = quartet
+    x = stems.sum(0)[:RATE]
+    first, again, other = (images(separated(x, RATE, voices, tracks, seed=s), voices) for s in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_blocks_meet_without_a_seam(quartet, monkeypatch):
+    stems, tracks, voices = quartet
+    x = stems.sum(0)
+    whole = images(separated(x, RATE, voices, tracks), voices)
+    monkeypatch.setattr("partbook.engine.voices._block_s", lambda *arguments: 1.0)
+    pieces = images(separated(x, RATE, voices, tracks), voices)
+    assert pieces.shape == whole.shape
+    # A seam would be a click: more energy above 3 kHz around a joint than in the whole.
+    stft = Stft(256, 64)
+
+    def clicks(y):
+        return stft(torch.from_numpy(y[:, 0]))[:, 48:].abs().square().sum((0, 1)).numpy()
+
+    joint = slice((RATE - 400) // 64, (RATE + 2000) // 64)
+    assert clicks(pieces)[joint].max() < 4 * clicks(whole)[joint].max() + 1e-6
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_channels_share_one_mask(quartet, channels):
+    stems, tracks, voices = quartet
+    x = stems.sum(0)[: RATE // 2] * np.linspace(1, 0.2, channels, dtype=np.float32)[:, None]
+    found = images(separated(x, RATE, voices, tracks), voices)
+    assert found.shape == (4, channels, RATE // 2)
+    assert np.allclose(found[:, -1], found[:, 0] * (1 if channels == 1 else 0.2), atol=1e-4)
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(1000, 500), (8000, 1), (11025, 4321), (44100, 9999), (192000, 20000)])
+@pytest.mark.parametrize("blind", [True, False])
+def test_any_rate_and_length_gives_finite_stems_of_the_same_length(rate, samples, blind, rng):
+    voices = named_voices(["soprano", "bass"])
+    x = rng.normal(0, 0.1, samples).astype(np.float32)
+    times_s = np.arange(0, samples / rate + 0.01, 0.008)
+    tracks = {} if blind else {voice.id: _steady(times_s, f) for voice, f in zip(voices, (400.0, 110.0), strict=True)}
+    result = separated(x, rate, voices, tracks)
+    total = images(result, voices).sum(0)[0] + np.ravel(result.residual)
+    assert total.shape == (samples,) and np.abs(total - x).max() < 1e-6
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_silence_gives_silence(blind):
+    voices = named_voices(["alto", "tenor"])
+    tracks = {} if blind else {voice.id: _steady(np.arange(0, 1, 0.008), 200.0) for voice in voices}
+    result = separated(np.zeros(RATE, np.float32), RATE, voices, tracks)
+    assert not images(result, voices).any() and not np.any(result.residual)
+
+
+def test_energy_above_the_analysed_band_reaches_the_stems(quartet):
+    *_, voices = quartet
+    rng = np.random.default_rng(0)
+    rate = 48000
+    x = sum(np.cos(2 * np.pi * 200 * k * np.arange(rate) / rate) for k in range(1, 100)) * 0.01
+    x = (x + 0.001 * rng.normal(size=rate)).astype(np.float32)
+    steady = {voice.id: _steady(np.arange(0, 1, 0.008), 200.0 * (n + 1)) for n, voice in enumerate(voices)}
+    result = separated(x, rate, voices, steady)
+    high = np.abs(np.fft.rfft(images(result, voices)[:, 0])[:, 10000:]) ** 2
+    left = np.abs(np.fft.rfft(np.ravel(result.residual))[10000:]) ** 2
+    assert high.sum() > 4 * left.sum()
+
+
+def _steady(times_s, f0_hz):
+    from partbook.pitch.tracks import Track
+
+    return Track(times_s, np.full(len(times_s), f0_hz), np.ones(len(times_s)))

@@ -1,0 +1,77 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from partbook.pitch.decode import UNVOICED, DecodeConfig, candidates_per_voice, joint_path
+
+
+def total(path, cents, evidence, config):
+    """Return the score of one joint path, term by term."""
+    score = 0.0
+    for t, state in enumerate(path):
+        voiced = [voice for voice, each in enumerate(state) if each != UNVOICED]
+        score += sum(evidence[t, voice, state[voice]] for voice in voiced)
+        for upper, lower in itertools.combinations(voiced, 2):
+            apart = cents[t, upper, state[upper]] - cents[t, lower, state[lower]]
+            if abs(apart) < 10:
+                shared = min(evidence[t, upper, state[upper]], evidence[t, lower, state[lower]])
+                score -= max(shared, 0) + config.unison
+            elif apart < 0:
+                score -= config.crossing
+        if t:
+            for voice, (a, b) in enumerate(zip(path[t - 1], state, strict=True)):
+                if (a == UNVOICED) != (b == UNVOICED):
+                    score -= config.onset
+                elif a != UNVOICED:
+                    step = abs(cents[t - 1, voice, a] - cents[t, voice, b])
+                    leap = config.leap + config.leap_per_octave * step / 1200
+                    score -= min(0.5 * (step / config.step_cents) ** 2, leap)
+    return score
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_path_is_the_best_of_all_paths(seed):
+    rng = np.random.default_rng(seed)
+    cents, evidence = rng.uniform(0, 300, (3, 2, 2)), rng.normal(0, 4, (3, 2, 2))
+    cents[:, 1, 0] = cents[:, 0, 1]  # a candidate that both voices may take
+    config = DecodeConfig(onset=2.0, leap=3.0)
+    states = list(itertools.product((-1, 0, 1), repeat=2))
+    best = max(itertools.product(states, repeat=3), key=lambda path: total(path, cents, evidence, config))
+    found = joint_path(cents, evidence, config)
+    assert total(found.tolist(), cents, evidence, config) == pytest.approx(
+        total(best, cents, evidence, config), abs=1e-4
+    )
+
+
+def test_a_voice_that_leaps_over_another_stays_itself():
+    steady, leaping = np.full(60, 4400.0), np.where(np.arange(60) < 30, 4800.0, 4100.0)
+    # Candidates come in any order: staying oneself costs one leap and a short crossing, swapping costs two leaps.
+    cents = np.stack([np.stack([leaping, steady], 1), np.stack([steady, leaping], 1)], 1)
+    path = joint_path(cents, np.full(cents.shape, 3.0), DecodeConfig(crossing=0.1))
+    heard = np.take_along_axis(cents, path[..., None], 2)[..., 0]
+    assert (heard[:, 0] == leaping).all() and (heard[:, 1] == steady).all()
+
+
+def test_a_crossing_that_lasts_is_not_believed():
+    steady, leaping = np.full(200, 4400.0), np.where(np.arange(200) < 30, 4800.0, 4100.0)
+    cents = np.stack([np.stack([leaping, steady], 1), np.stack([steady, leaping], 1)], 1)
+    path = joint_path(cents, np.full(cents.shape, 3.0), DecodeConfig(crossing=0.1))
+    heard = np.take_along_axis(cents, path[..., None], 2)[..., 0]
+    assert (heard[:, 0] >= heard[:, 1]).all()
+
+
+def test_silence_is_unvoiced_and_a_gap_shorter_than_it_is_worth_is_bridged():
+    cents = np.full((60, 1, 1), 4000.0)
+    evidence = np.full((60, 1, 1), 2.0)
+    evidence[20:22], evidence[40:] = -1.0, -3.0
+    path = joint_path(cents, evidence, DecodeConfig(onset=4.0))[:, 0]
+    assert (path[:40] == 0).all() and (path[40:] == UNVOICED).all()
+
+
+@pytest.mark.parametrize("voices", range(1, 9))
+def test_joint_states_stay_within_bounds_for_any_number_of_voices(voices):
+    config = DecodeConfig()
+    count = candidates_per_voice(voices, config)
+    assert 1 <= count <= config.most_candidates
+    assert (count + 1) ** voices <= max(config.states, 2**voices)

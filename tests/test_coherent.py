@@ -1,0 +1,71 @@
+import numpy as np
+import torch
+
+from partbook.coherent import INTERLEAVED, coherent, solve_positive
+from partbook.dsp.oscillator import flat_partials
+from partbook.dsp.stft import Stft
+from partbook.wiener import soft_masked
+
+RATE = 16000
+STFT = Stft(1024, 256)
+
+
+def scene(f0_hz=(220.0, 331.0), samples=8000, channels=1, seed=0):
+    """Return spectra of two flat harmonic voices, their combs' spectra and their true powers with a faint floor."""
+    combs, images = [], []
+    generator = torch.Generator().manual_seed(seed)
+    for each_hz in f0_hz:
+        f0 = torch.full((samples,), each_hz)
+        waves = torch.stack([flat_partials(f0, RATE, 8000, first, INTERLEAVED) for first in range(1, INTERLEAVED + 1)])
+        combs.append(STFT(waves) * (4 / STFT.n_fft))
+        images.append(STFT(waves.sum(0)) * (4 / STFT.n_fft) * torch.rand(channels, 1, 1, generator=generator).exp())
+    images = torch.stack(images)
+    lambda_NFT = torch.cat([(images.abs() ** 2).sum(1), torch.full((1, *images.shape[2:]), 1e-6)])
+    return images.sum(0), torch.stack(combs), lambda_NFT, images
+
+
+def test_images_sum_to_the_mixture():
+    X, combs, lambda_NFT, _ = scene(channels=2)
+    for share in (0.0, 0.4, 0.9):
+        images = coherent(X, lambda_NFT, combs, torch.full((STFT.bins,), share))
+        assert (images.sum(0) - X).abs().max() < 1e-5 * X.abs().max()
+
+
+def test_without_coherence_it_is_the_ordinary_filter():
+    X, combs, lambda_NFT, _ = scene()
+    images = coherent(X, lambda_NFT, combs, torch.zeros(STFT.bins))
+    assert torch.allclose(images, soft_masked(X, lambda_NFT), atol=1e-6)
+
+
+def test_it_tells_apart_partials_that_share_a_bin():
+    # The third partial of 220 Hz and the second of 331 Hz are 2 Hz apart: far less than a bin.
+    X, combs, lambda_NFT, truth = scene(samples=16000)
+
+    def error(images):
+        return float((images[:2] - truth).abs().square().sum() / truth.abs().square().sum())
+
+    share = torch.full((STFT.bins,), 0.9)
+    assert error(coherent(X, lambda_NFT, combs, share)) < 0.5 * error(soft_masked(X, lambda_NFT))
+
+
+def test_chunks_of_frames_do_not_change_the_result():
+    X, combs, lambda_NFT, _ = scene()
+    share = torch.full((STFT.bins,), 0.5)
+    whole, cut = (coherent(X, lambda_NFT, combs, share, frames_at_once=n) for n in (1000, 7))
+    assert torch.allclose(whole, cut, atol=1e-5)
+
+
+def test_scale_of_the_recording_passes_through():
+    X, combs, lambda_NFT, _ = scene()
+    share = torch.full((STFT.bins,), 0.5)
+    images = coherent(X, lambda_NFT, combs, share)
+    assert torch.allclose(coherent(10 * X, lambda_NFT * 100, combs, share), 10 * images, atol=1e-3)
+
+
+def test_solver_agrees_with_lapack():
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(50, 6, 6)) + 1j * rng.normal(size=(50, 6, 6))
+    A = A @ A.conj().swapaxes(1, 2) + np.eye(6)
+    b = rng.normal(size=(50, 6, 2)) + 1j * rng.normal(size=(50, 6, 2))
+    x = solve_positive(torch.from_numpy(A).permute(1, 2, 0), torch.from_numpy(b).permute(1, 2, 0))
+    assert np.allclose(x.permute(2, 0, 1).numpy(), np.linalg.solve(A, b))
