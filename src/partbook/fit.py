@@ -74,6 +74,7 @@ def fit(
     iterations: int,
     beta: float,
     fixed_room: bool = False,
+    together: bool = False,
     on_progress: OnProgress | None = None,
     stage: str = "fit",
 ) -> tuple[S, R]:
@@ -91,6 +92,9 @@ def fit(
         Divergence, 0 to 2. With several microphones 0, the likelihood: the room's update needs it.
     fixed_room
         Leave the room as it is.
+    together
+        Compute the pull once a round, for all groups of parameters: as good in practice and cheaper where the pull is
+        the price, but only the updates one after the other are known never to raise the divergence.
     on_progress, stage
         Where and under which name to report.
 
@@ -101,8 +105,9 @@ def fit(
     """
     progress = Progress(stage, iterations, on_progress)
     for _ in range(iterations):
-        for part in sources.parts:
-            up, down = room.pressure(observed, sources.power(), beta)
+        for number, part in enumerate(sources.parts):
+            if number == 0 or not together:
+                up, down = room.pressure(observed, sources.power(), beta)
             sources = sources.update(part, up, down, beta)
         if not fixed_room:
             room, gain_NF = room.update(observed, sources.power())

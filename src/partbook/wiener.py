@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from .axes import Gain_NM, Images_NMFT, Mixing_FMM, Power_NFT, Spectrum_MFT
@@ -46,23 +48,28 @@ def multichannel(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, 
 
 
 def full_rank(
-    X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, basis_FMM: Mixing_FMM, R_FNMM: fullrank.Covariance_FNMM
-) -> Images_NMFT:
-    """Return the images at every microphone under one free spatial covariance per source and frequency.
+    X_MFT: Spectrum_MFT,
+    lambda_NFT: Power_NFT,
+    basis_FMM: Mixing_FMM,
+    R_FNMM: fullrank.Covariance_FNMM,
+    groups: Sequence[Sequence[int]] | None = None,
+) -> Complex[Tensor, "G M F T"]:
+    """Return the images of sources, or of groups of them, under one free spatial covariance per source and bin.
 
     In the given basis the image of source ``n`` is ``lambda_n R_n C^-1 x`` with ``C = sum_k lambda_k R_k`` (Duong,
     Vincent & Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial covariance
     model", IEEE TASLP 18, 2010, equation 22).
     """
-    images_NMFT = X_MFT.new_empty(len(lambda_NFT), *X_MFT.shape)
+    groups = [[n] for n in range(len(lambda_NFT))] if groups is None else groups
+    images_NMFT = X_MFT.new_empty(len(groups), *X_MFT.shape)
     for band in fullrank.bands(X_MFT):
         basis, R = basis_FMM[band].to(torch.complex128), R_FNMM[band].to(torch.complex128)
         lambda_FTN, inverse = lambda_NFT[:, band].permute(1, 2, 0).double(), torch.linalg.inv(basis)
         seen = (basis @ X_MFT[:, band].transpose(0, 1).to(basis.dtype)).transpose(0, 1)
         z_FTM = fullrank.filtered(seen, lambda_FTN, R)[1]
-        for n in range(len(lambda_NFT)):
-            image_FTM = lambda_FTN[..., n, None] * (z_FTM @ (inverse @ R[:, n]).mT)
-            images_NMFT[n, :, band] = image_FTM.permute(2, 0, 1).to(X_MFT.dtype)
+        for g, group in enumerate(groups):
+            image_FTM = sum(lambda_FTN[..., n, None] * (z_FTM @ (inverse @ R[:, n]).mT) for n in group)
+            images_NMFT[g, :, band] = image_FTM.permute(2, 0, 1).to(X_MFT.dtype)
     return images_NMFT
 
 

@@ -31,8 +31,8 @@ Power_FMT = Float[Tensor, "F M T"]
 BAND_BYTES = 2**23
 """Memory of the products of all microphone pairs in one band of frequencies."""
 
-LOAD = 1e-6
-"""Share of its mean eigenvalue that is added to every eigenvalue of a weighted covariance."""
+TINY = 1e-150
+"""Keeps covariances of silence invertible in double precision."""
 
 
 def bands(X_MFT: Spectrum_MFT) -> Iterator[slice]:
@@ -108,6 +108,15 @@ def weighted_covariances(X_MFT: Spectrum_MFT, weight_FMT: Power_FMT) -> Complex[
     return V_FMMM
 
 
+def loaded(V_FMMM: Complex[Tensor, "F M M M"], epsilon: float) -> Complex[Tensor, "F M M M"]:
+    """Return covariances made positive definite by what rounding at precision ``epsilon`` can have taken from them.
+
+    Nearly dependent microphones, fewer frames than microphones, and silence all need it.
+    """
+    load = V_FMMM.diagonal(dim1=-2, dim2=-1).real.amax(-1) * (epsilon * V_FMMM.shape[-1]) + TINY
+    return V_FMMM + load[..., None, None] * torch.eye(V_FMMM.shape[-1], dtype=V_FMMM.dtype, device=V_FMMM.device)
+
+
 def iterative_projection(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) -> Mixing_FMM:
     """Return Q after replacing its rows one by one: ``u = (Q V_m)^-1 e_m``, ``q_m^H = u^H / sqrt(u^H V_m u)``.
 
@@ -116,9 +125,7 @@ def iterative_projection(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) 
     """
     microphones = Q_FMM.shape[-1]
     identity = torch.eye(microphones, dtype=V_FMMM.dtype, device=V_FMMM.device)
-    # Rounding in single precision can leave a V of nearly dependent microphones (or of silence) slightly indefinite.
-    load = V_FMMM.diagonal(dim1=-2, dim2=-1).real.mean(-1) * LOAD + torch.finfo(torch.float64).tiny ** 0.5
-    factor_FMMM = torch.linalg.cholesky(V_FMMM + load[..., None, None] * identity)
+    factor_FMMM = torch.linalg.cholesky(V_FMMM)
     Q_FMM, inverse_FMM = Q_FMM.clone(), torch.linalg.inv(Q_FMM)
     for m in range(microphones):
         column = inverse_FMM[:, :, m : m + 1]
@@ -132,15 +139,12 @@ def iterative_projection(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) 
 
 def updated_Q(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, g_NM: Gain_NM) -> Mixing_FMM:
     """Return Q after one round of iterative projection."""
-    return torch.cat(
-        [
-            iterative_projection(
-                Q_FMM[band],
-                weighted_covariances(X_MFT[:, band], mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()),
-            )
-            for band in bands(X_MFT)
-        ]
-    )
+    updated_FMM, epsilon = torch.empty_like(Q_FMM), torch.finfo(X_MFT.dtype).eps
+    for band in bands(X_MFT):
+        weight_FMT = mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()
+        V_FMMM = loaded(weighted_covariances(X_MFT[:, band], weight_FMT), epsilon)
+        updated_FMM[band] = iterative_projection(Q_FMM[band], V_FMMM)
+    return updated_FMM
 
 
 def normalised(Q_FMM: Mixing_FMM, g_NM: Gain_NM) -> tuple[Mixing_FMM, Gain_NM, Float[Tensor, "N F"]]:

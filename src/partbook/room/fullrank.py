@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..axes import Mixing_FMM, Power_NFT, Spectrum_MFT
 from ..dsp.divergence import EPS
-from .fastmnmf import FastMnmf
+from .fastmnmf import TINY, FastMnmf
 
 Covariance_FNMM = Complex[Tensor, "F N M M"]
 """One spatial covariance per frequency and source."""
@@ -29,13 +29,10 @@ Covariance_FNMM = Complex[Tensor, "F N M M"]
 BAND_BYTES = 2**23
 """Memory of the mixture covariances of one band of frequencies."""
 
-TINY = 1e-150
-"""Keeps the covariance of silence invertible in double precision."""
-
 
 def load(A: Tensor) -> float:
-    """Return the share of its diagonal by which a matrix is loaded before it is factorised: a few roundings."""
-    return 8 * torch.finfo(A.dtype).eps
+    """Return the share of its diagonal, or trace, by which a matrix is loaded to stay definite: a few roundings."""
+    return 4 * torch.finfo(A.dtype).eps
 
 
 def bands(X_MFT: Spectrum_MFT) -> Iterator[slice]:
@@ -56,10 +53,15 @@ def hermitian(A_real: Float[Tensor, "*axes MM2"], microphones: int) -> Complex[T
     return torch.view_as_complex(A_real.unflatten(-1, (microphones, microphones, 2)))
 
 
+def trace(A: Complex[Tensor, "*axes M M"]) -> Float[Tensor, "*axes 1 1"]:
+    """Return the trace of Hermitian matrices, as 1 × 1 matrices."""
+    return A.diagonal(dim1=-2, dim2=-1).real.sum(-1)[..., None, None]
+
+
 def factor(lambda_FTN: Float[Tensor, "F T N"], R_FNMM: Covariance_FNMM) -> Complex[Tensor, "F T M M"]:
-    """Return the Cholesky factor of ``C = sum_n lambda_n R_n``."""
+    """Return the Cholesky factor of ``C = sum_n lambda_n R_n``, which rounding and silence may have left singular."""
     C_FTMM = hermitian(lambda_FTN @ real(R_FNMM), R_FNMM.shape[-1])
-    C_FTMM.diagonal(dim1=-2, dim2=-1).mul_(1 + load(C_FTMM)).add_(EPS)
+    C_FTMM.diagonal(dim1=-2, dim2=-1).mul_(1 + load(C_FTMM)).add_(torch.finfo(C_FTMM.dtype).tiny ** 0.5)
     return torch.linalg.cholesky(C_FTMM)
 
 
@@ -99,18 +101,19 @@ def updated_R(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, R_FNMM: Covariance_FNM
 
 
 def riccati(A: Complex[Tensor, "*axes M M"], S: Complex[Tensor, "*axes M M"]) -> Complex[Tensor, "*axes M M"]:
-    """Return the positive definite solution of ``X A X = S``, in double precision inside.
+    """Return the positive definite solution of ``X A X = S``, in double precision inside, loaded for its own.
 
     ``X = L^-H (L^H S L)^(1/2) L^-1`` with the Cholesky factor L of A.
     """
     dtype, loading = A.dtype, load(A)
     A, S = A.to(torch.complex128), S.to(torch.complex128)
-    mean = A.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None] * loading
-    L = torch.linalg.cholesky(A + (mean + TINY) * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device))
+    identity = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+    L = torch.linalg.cholesky(A + (trace(A) * loading + TINY) * identity)
     values, vectors = torch.linalg.eigh(L.mH @ S @ L)
-    # X = Y Y^H with Y = L^-H V s^(1/4): positive semidefinite by construction, whatever the rounding.
+    # X = Y Y^H with Y = L^-H V s^(1/4): positive semidefinite by construction, and definite after rounding by the load.
     Y = torch.linalg.solve_triangular(L.mH, vectors * values.clamp_min(0).pow(0.25)[..., None, :], upper=True)
-    return (Y @ Y.mH).to(dtype)
+    X = Y @ Y.mH
+    return (X + trace(X) * loading * identity).to(dtype)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,12 @@ class FullRank:
     def seen(self, observed: Spectrum_MFT) -> Spectrum_MFT:
         """Return the recording in the basis of the covariances."""
         return (self.basis_FMM.to(observed.dtype) @ observed.transpose(0, 1)).transpose(0, 1)
+
+    def heard_NMF(self) -> Float[Tensor, "N M F"]:
+        """Return the power of every source at every microphone, relative to its own."""
+        inverse_FNMM = torch.linalg.inv(self.basis_FMM)[:, None]
+        R_FNMM = inverse_FNMM @ self.R_FNMM.to(inverse_FNMM.dtype) @ inverse_FNMM.mH
+        return R_FNMM.diagonal(dim1=-2, dim2=-1).real.to(self.R_FNMM.real.dtype).permute(1, 2, 0)
 
     def pressure(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float) -> tuple[Power_NFT, Power_NFT]:
         """Return what pulls every source up and down. Raise ValueError unless beta is 0, the likelihood."""
