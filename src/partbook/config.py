@@ -95,6 +95,8 @@ class SessionConfig:
         About how long a player's patterns serve; every section has its own.
     room_s
         How much of a long recording the room is learned from, in sections spread over it.
+    rt60_s
+        Time in which the tails of the players fall by 60 dB at the start of the fit, which then finds its own.
     diagonal_rounds, full_rounds
         Rounds of the fit with jointly diagonal covariances, and then with full-rank ones.
     background
@@ -103,14 +105,15 @@ class SessionConfig:
         What a section hears beyond its ends, and how long neighbouring sections are cross-faded.
     """
 
-    window_s: float = 0.34
+    window_s: float = 0.5
     overlap: int = 4
     band_hz: float = 12000.0
     components: int = 16
     section_s: float = 15.0
     room_s: float = 60.0
-    diagonal_rounds: int = 15
-    full_rounds: int = 8
+    rt60_s: float = 1.2
+    diagonal_rounds: int = 30
+    full_rounds: int = 5
     background: bool = True
     context_s: float = 0.5
     fade_s: float = 0.2

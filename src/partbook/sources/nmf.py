@@ -42,6 +42,31 @@ class Nmf:
         W_NFK = torch.rand(sources, bins, components, generator=rng) + 0.1
         return cls(W_NFK, torch.rand(sources, components, frames, generator=rng) + 0.1)
 
+    @classmethod
+    def approximating(
+        cls, power_NFT: Power_NFT, components: int, rng: torch.Generator, iterations: int = 20, beta: float = 1.0
+    ) -> Nmf:
+        """Return factors of given powers: random ones after some multiplicative updates of the beta divergence.
+
+        All sources start from the same random numbers, so that their order does not matter.
+        """
+        sources, bins, frames = power_NFT.shape
+        drawn = cls.random(1, bins, components, frames, rng)
+        W_NFK = drawn.W_NFK.to(power_NFT) * (power_NFT.mean(-1) / components)[..., None]
+        factors = cls(W_NFK, drawn.H_NKT.to(power_NFT).expand(sources, -1, -1))
+        for _ in range(iterations):
+            for part in factors.parts:
+                y_NFT = factors.power().clamp_min(EPS)
+                factors = factors.update(part, power_NFT * y_NFT ** (beta - 2), y_NFT ** (beta - 1), beta)
+        return factors
+
+    def with_background(self, power_F: Float[Tensor, " F"]) -> Nmf:
+        """Return the factors with one more source, the last, of constant power."""
+        W_NFK = torch.cat([self.W_NFK, torch.zeros_like(self.W_NFK[:1])])
+        W_NFK[-1, :, 0] = power_F
+        H_NKT = torch.cat([self.H_NKT, torch.ones_like(self.H_NKT[:1])])
+        return Nmf(W_NFK, H_NKT, self.static + 1)
+
     @property
     def parts(self) -> tuple[str, str]:
         """Patterns, then activations."""

@@ -1,0 +1,251 @@
+"""The model of a session: one room for the whole recording, and spectra of the players section by section.
+
+Every player is two sources of the model, the sound that arrives within a window and the *tail* that lingers after it:
+a covariance holds for one stretch of the reverberation only, and the late one is far more diffuse than the early. The
+order of the model's sources is all players, all tails, the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import wiener
+from ..audio import Recording
+from ..axes import Power_NFT, Spectrum_MFT
+from ..config import Options, SessionConfig
+from ..dsp.stft import Stft
+from ..fit import fit
+from ..progress import OnProgress
+from ..room import start
+from ..room.fastmnmf import FastMnmf, updated_g
+from ..room.fullrank import FullRank
+from ..sources.nmf import Nmf
+from ..sources.sections import Sections
+
+DEAD = 1e-6
+"""Level below which a microphone is taken for dead, relative to the loudest (−120 dB)."""
+
+SCAN_SAMPLES = 2**22
+"""Samples of all channels together that are read at once to measure levels."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of the recording with its context.
+
+    Attributes
+    ----------
+    start, stop
+        Samples that it answers for; the next section begins at ``stop``.
+    fade
+        Samples beyond ``stop`` that are cross-faded into the next section.
+    first, last
+        Samples that it hears.
+    """
+
+    start: int
+    stop: int
+    fade: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How a session is looked at.
+
+    Attributes
+    ----------
+    recording
+        The session.
+    stft
+        The transform.
+    bins
+        Bins of the modelled band.
+    live
+        Rows of the microphones that record anything.
+    scale_M
+        Levels of the live microphones, by which their spectra are divided.
+    players
+        Which of the sources are modelled: those with a live spot.
+    spots
+        Rows of every modelled player's spots among the live microphones.
+    device
+        Where spectra are kept.
+    """
+
+    recording: Recording
+    stft: Stft
+    bins: int
+    live: tuple[int, ...]
+    scale_M: Float[Tensor, " M"]
+    players: tuple[int, ...]
+    spots: tuple[tuple[int, ...], ...]
+    device: str
+
+    @property
+    def bin_hz(self) -> float:
+        """Distance between bins."""
+        return self.recording.sample_rate / self.stft.n_fft
+
+    def spectra(self, section: Section) -> Spectrum_MFT:
+        """Return the spectra of the live microphones, at unit level."""
+        samples = np.ascontiguousarray(self.recording.read(section.first, section.last)[list(self.live)])
+        return self.stft((torch.from_numpy(samples) / self.scale_M[:, None]).to(self.device))
+
+
+@dataclass(frozen=True)
+class Model:
+    """What was learned of a session.
+
+    Attributes
+    ----------
+    leakage_BNM
+        How loudly every live microphone hears every player, as estimated from the recording.
+    diagonal, room
+        The room with jointly diagonal, and with full-rank covariances.
+    spectra
+        Spectra by number of the section, of those from which the room was learned. The background comes last.
+    """
+
+    leakage_BNM: start.Leakage_BNM
+    diagonal: FastMnmf
+    room: FullRank
+    spectra: Mapping[int, Nmf]
+
+
+def analysed(recording: Recording, ids: Sequence[str], options: Options, config: SessionConfig) -> Analysis:
+    """Find the live microphones and their levels, and choose the transform."""
+    level_M = levels(recording)
+    live = tuple(int(m) for m in np.flatnonzero(level_M > DEAD * level_M.max()))
+    microphones = [recording.microphones[m] for m in live]
+    rows = {id: tuple(row for row, microphone in enumerate(microphones) if microphone.source == id) for id in ids}
+    players = tuple(n for n, id in enumerate(ids) if rows[id])
+    window_s = min(config.window_s, recording.length / recording.sample_rate)
+    stft = Stft.lasting(window_s, recording.sample_rate, config.overlap)
+    return Analysis(
+        recording,
+        stft,
+        min(stft.bins, int(config.band_hz * stft.n_fft / recording.sample_rate) + 1),
+        live,
+        torch.from_numpy(level_M[list(live)]).float(),
+        players,
+        tuple(rows[ids[n]] for n in players),
+        options.device,
+    )
+
+
+def levels(recording: Recording) -> np.ndarray:
+    """Return the root mean square of every microphone, float64, shape (M,)."""
+    energy_M = np.zeros(len(recording.microphones))
+    step = max(1, SCAN_SAMPLES // len(energy_M))
+    for first in range(0, recording.length, step):
+        energy_M += np.square(recording.read(first, min(recording.length, first + step)), dtype=np.float64).sum(1)
+    return np.sqrt(energy_M / recording.length)
+
+
+def learned(
+    analysis: Analysis,
+    sections: Sequence[Section],
+    options: Options,
+    config: SessionConfig,
+    on_progress: OnProgress | None,
+) -> Model:
+    """Learn the room from sections spread over the recording, together with their spectra."""
+    chosen = spread(sections, analysis, options, config)
+    parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
+    X_MFT = torch.cat(parts, -1)
+    frames = tuple(part.shape[-1] for part in parts)
+    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
+    leakage_BNM = start.leakage(X_MFT.abs().square(), analysis.spots, bands)
+    spectra = Sections(
+        tuple(
+            started(part, analysis, leakage_BNM, options.seed + number, config)
+            for number, part in zip(chosen, parts, strict=True)
+        ),
+        frames,
+    )
+    diagonal = heard(X_MFT, spectra.power(), analysis)
+    alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
+    spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **alike)
+    full = FullRank.from_diagonal(diagonal)
+    spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **alike)
+    return Model(leakage_BNM, diagonal, full, dict(zip(chosen, spectra.models, strict=True)))
+
+
+def spread(sections: Sequence[Section], analysis: Analysis, options: Options, config: SessionConfig) -> tuple[int, ...]:
+    """Return the numbers of the sections to learn the room from: all, or as many as fit, evenly spread."""
+    values_per_s = config.overlap * config.band_hz
+    bytes_per_s = values_per_s * (24 * len(analysis.live) + 40 * (len(analysis.spots) + 1))
+    room_s = min(config.room_s, options.memory_bytes / 3 / bytes_per_s)
+    section_s = (sections[0].last - sections[0].first) / analysis.recording.sample_rate
+    count = max(1, min(len(sections), int(room_s / section_s)))
+    return tuple(int((k + 0.5) * len(sections) / count) for k in range(count))
+
+
+def started(
+    X_MFT: Spectrum_MFT, analysis: Analysis, leakage_BNM: start.Leakage_BNM, seed: int, config: SessionConfig
+) -> Nmf:
+    """Return first spectra of a section: factors of leak-suppressed spots and their tails, a stationary background."""
+    power_MFT = X_MFT.abs().square()
+    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
+    power_NFT = start.leak_suppressed(power_MFT, analysis.spots, bands, leakage_BNM)
+    hop_s = analysis.stft.hop_samples / analysis.recording.sample_rate
+    power_NFT = torch.cat([power_NFT, start.tails(power_NFT, hop_s, config.rt60_s)])
+    rng = torch.Generator().manual_seed(seed)
+    factors = Nmf.approximating(power_NFT, config.components, rng)
+    return factors.with_background(background(power_MFT)) if config.background else factors
+
+
+def background(power_MFT: Float[Tensor, "M F T"]) -> Float[Tensor, " F"]:
+    """Return a first guess of what never stops: a tenth of the power that the quietest frames of a bin have."""
+    mean_FT = power_MFT.mean(0)
+    quiet = max(1, round(0.05 * mean_FT.shape[-1]))
+    return 0.1 * mean_FT.kthvalue(quiet, dim=-1).values + 1e-9
+
+
+def heard(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis) -> FastMnmf:
+    """Return the room in which every microphone stands for itself, its gains those that explain the powers best."""
+    g_NM = start.spot_gains(len(lambda_NFT), len(analysis.live), analysis.spots).to(X_MFT.device)
+    g_NM[len(analysis.spots) :] = 1
+    room = FastMnmf.identity(analysis.bins, g_NM)
+    for _ in range(10):
+        room = FastMnmf(room.Q_FMM, updated_g(X_MFT, lambda_NFT, room.Q_FMM, room.g_NM))
+    return room
+
+
+def refitted(
+    X_MFT: Spectrum_MFT, number: int, analysis: Analysis, model: Model, options: Options, config: SessionConfig
+) -> Nmf:
+    """Return the spectra of a section in the room as it was learned."""
+    if number in model.spectra:
+        return model.spectra[number]
+    spectra = started(X_MFT, analysis, model.leakage_BNM, options.seed + number, config)
+    for room, rounds in ((model.diagonal, config.diagonal_rounds), (model.room, config.full_rounds // 2)):
+        spectra, _ = fit(X_MFT, spectra, room, iterations=rounds, beta=0.0, fixed_room=True, together=True)
+    return spectra
+
+
+def images(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis, model: Model) -> Iterator[Spectrum_MFT]:
+    """Yield the spectra of every modelled player at every live microphone, up to the Nyquist frequency.
+
+    Above the modelled band every player keeps, at every microphone, its share of the top octave, frame by frame.
+    """
+    bins, players = analysis.bins, len(analysis.spots)
+    groups = [(n, players + n) for n in range(players)]
+    room = model.room
+    low_NMFT = wiener.full_rank(X_MFT[:, :bins], lambda_NFT, room.basis_FMM, room.R_FNMM, groups)
+    if X_MFT.shape[1] == bins:
+        yield from low_NMFT
+        return
+    top = slice(bins // 2, bins)
+    top_NMT = torch.einsum("nmf,nft->nmt", room.heard_NMF()[..., top], lambda_NFT[:, top])
+    share_NMT = wiener.masks(top_NMT)
+    for n, group in enumerate(groups):
+        yield torch.cat([low_NMFT[n], share_NMT[list(group)].sum(0)[:, None] * X_MFT[:, bins:]], 1)
