@@ -82,7 +82,7 @@ def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)
     whole = images(separated(x, RATE, voices, tracks), voices)
-    monkeypatch.setattr("partbook.engine.voices._block_s", lambda *arguments: 1.0)
+    monkeypatch.setattr("partbook.engine.voices._stretch_s", lambda *arguments: 1.0)
     pieces = images(separated(x, RATE, voices, tracks), voices)
     assert pieces.shape == whole.shape
     # A seam would be a click: more energy above 3 kHz around a joint than in the whole.

@@ -45,7 +45,7 @@ def test_path_is_the_best_of_all_paths(seed):
 
 
 def test_a_voice_that_leaps_over_another_stays_itself():
-    steady, leaping = np.full(60, 4400.0), np.where(np.arange(60) < 30, 4800.0, 4100.0)
+    steady, leaping = np.full(60, 4400.0), np.where(np.arange(60) < 45, 4800.0, 4100.0)
     # Candidates come in any order: staying oneself costs one leap and a short crossing, swapping costs two leaps.
     cents = np.stack([np.stack([leaping, steady], 1), np.stack([steady, leaping], 1)], 1)
     path = joint_path(cents, np.full(cents.shape, 3.0), DecodeConfig(crossing=0.1))
@@ -56,7 +56,7 @@ def test_a_voice_that_leaps_over_another_stays_itself():
 def test_a_crossing_that_lasts_is_not_believed():
     steady, leaping = np.full(200, 4400.0), np.where(np.arange(200) < 30, 4800.0, 4100.0)
     cents = np.stack([np.stack([leaping, steady], 1), np.stack([steady, leaping], 1)], 1)
-    path = joint_path(cents, np.full(cents.shape, 3.0), DecodeConfig(crossing=0.1))
+    path = joint_path(cents, np.full(cents.shape, 3.0), DecodeConfig(crossing=1.0))
     heard = np.take_along_axis(cents, path[..., None], 2)[..., 0]
     assert (heard[:, 0] >= heard[:, 1]).all()
 

@@ -22,13 +22,14 @@ from ..dsp.oscillator import flat_partials
 from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
+from ..pitch.refine import TRUSTING, RefineConfig, refined
 from ..pitch.track import track_voices
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
 from ..sources import source_filter
 from ..stems import Block, Separation, Source
-from ..wiener import extended
+from ..wiener import extended, masks
 
 
 def separate_voices(
@@ -56,14 +57,17 @@ def separate_voices(
         Where to report.
     """
     config = config or VoicesConfig()
+    refine = TRUSTING
     if not f0:
         voices, f0 = track_voices(recording, voices, on_progress=on_progress)
-    tracks = [f0[voice.id] for voice in voices]
+        refine = RefineConfig()
+    tracks = _refined(recording, [f0[voice.id] for voice in voices], refine, options, config, on_progress)
+    f0 = {voice.id: track for voice, track in zip(voices, tracks, strict=True)}
     return Separation(
         recording=recording,
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
         blocks=lambda: _separated(recording, tracks, options, config, on_progress),
-        f0=dict(f0),
+        f0=f0,
         config={"voices": asdict(config)},
         seed=options.seed,
     )
@@ -87,14 +91,18 @@ class Analysis:
         return cls(stft, sample_rate, decimation, bins)
 
     @property
+    def coarse(self) -> Stft:
+        """The same transform of the same signal sampled at the coarser rate."""
+        return Stft(self.stft.n_fft // self.decimation, self.stft.hop_samples // self.decimation)
+
+    @property
     def bins_hz(self) -> Tensor:
         """Frequency of every analysed bin."""
         return torch.arange(self.bins) * (self.sample_rate / self.stft.n_fft)
 
     def combs(self, tracks: list[Track], start: int, samples: int, interleaved: int = INTERLEAVED) -> Tensor:
         """Return the transforms (N, R, F, T) of every track's interleaved unit combs, from sample ``start`` on."""
-        rate = self.sample_rate / self.decimation
-        coarse = Stft(self.stft.n_fft // self.decimation, self.stft.hop_samples // self.decimation)
+        rate, coarse = self.sample_rate / self.decimation, self.coarse
         count = -(-samples // self.decimation)
         times_s = start / self.sample_rate + np.arange(count) / rate
         edge_hz = float(self.bins_hz[-1])
@@ -140,30 +148,99 @@ def separate_stretch(
     return analysis.stft.inverse(images, samples)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a recording with its context: samples ``read`` hold ``start`` to ``stop`` and a fade beyond."""
+
+    start: int
+    stop: int
+    fade: int
+    read_start: int
+    read_stop: int
+
+    def samples(self, recording: Recording) -> Tensor:
+        """Return the samples (M, S), context included."""
+        return torch.from_numpy(np.ascontiguousarray(recording.read(self.read_start, self.read_stop), np.float32))
+
+
+def stretches(recording: Recording, voices: int, options: Options, config: VoicesConfig) -> list[Stretch]:
+    """Cut a recording into stretches that fit into the memory."""
+    rate, length = recording.sample_rate, recording.length
+    step = max(1, round(_stretch_s(voices, len(recording.microphones), rate, options) * rate))
+    context, fade = round(config.context_s * rate), round(config.fade_s * rate)
+    cuts = [(start, min(length, start + step)) for start in range(0, length, step)]
+    return [Stretch(a, b, min(fade, length - b), max(0, a - context), min(length, b + fade + context)) for a, b in cuts]
+
+
+def _refined(
+    recording: Recording,
+    tracks: list[Track],
+    refine: RefineConfig,
+    options: Options,
+    config: VoicesConfig,
+    on_progress: OnProgress | None,
+) -> list[Track]:
+    """Return the tracks after each has followed its own voice, as the fit hears it, through the whole recording."""
+    analysis = Analysis.of(recording.sample_rate, config)
+    rate = recording.sample_rate / analysis.decimation
+    coarse = analysis.coarse
+    cuts = stretches(recording, len(tracks), options, config)
+    progress = Progress("refine", len(cuts), on_progress)
+    for number, cut in enumerate(cuts):
+        x_MS = cut.samples(recording)
+        X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
+        power_FT = (X_MFT.abs() ** 2).sum(0)
+        level = power_FT.mean()
+        if level > 0:
+            combs_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1])
+            generator = torch.Generator().manual_seed(options.seed + number)
+            share_NFT = masks(modelled(power_FT / level, combs_NRFT, analysis, generator, config).power())[:-1]
+            # The loudest channel has the clearest phase.
+            loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())] / level.sqrt()
+            padding = (0, 0, 0, coarse.bins - analysis.bins)
+            alone_NS = coarse.inverse(
+                torch.nn.functional.pad(share_NFT * loudest_FT, padding), -(-x_MS.shape[-1] // analysis.decimation)
+            )
+            begin_s, end_s = cut.read_start / recording.sample_rate, cut.stop / recording.sample_rate
+            bin_hz, frame_s = float(analysis.bins_hz[1]), coarse.hop_samples / rate
+            moved = [
+                refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, refine)
+                for track, alone_S, share_FT in zip(tracks, alone_NS, share_NFT, strict=True)
+            ]
+            tracks = [
+                _between(old, new, cut.start / recording.sample_rate, end_s)
+                for old, new in zip(tracks, moved, strict=True)
+            ]
+        progress.step()
+    return tracks
+
+
+def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
+    """Return the old track with the F0 of the new one from one time to another."""
+    inside = (old.times_s >= from_s) & (old.times_s < to_s)
+    return Track(old.times_s, np.where(inside, new.f0_hz, old.f0_hz), old.confidence)
+
+
 def _separated(
     recording: Recording, tracks: list[Track], options: Options, config: VoicesConfig, on_progress: OnProgress | None
 ) -> Iterator[Block]:
-    """Yield the voices' images block by block; neighbouring blocks overlap and are cross-faded."""
+    """Yield the voices' images stretch by stretch; neighbouring stretches overlap and are cross-faded."""
     analysis = Analysis.of(recording.sample_rate, config)
-    rate, length, channels = recording.sample_rate, recording.length, len(recording.microphones)
-    step = max(1, round(_block_s(len(tracks), channels, rate, options) * rate))
-    context, fade = round(config.context_s * rate), round(config.fade_s * rate)
-    starts = range(0, length, step)
-    progress = Progress("separate", len(starts), on_progress)
-    tail = np.zeros((len(tracks), channels, 0), np.float32)
-    for number, start in enumerate(starts):
-        stop = min(length, start + step)
-        a, b = max(0, start - context), min(length, stop + fade + context)
-        stretch = torch.from_numpy(np.ascontiguousarray(recording.read(a, b), np.float32))
-        images = separate_stretch(stretch, a, tracks, analysis, options.seed + number, config)
-        images = images[..., start - a : min(length, stop + fade) - a].numpy()
+    cuts = stretches(recording, len(tracks), options, config)
+    progress = Progress("separate", len(cuts), on_progress)
+    tail = np.zeros((len(tracks), len(recording.microphones), 0), np.float32)
+    for number, cut in enumerate(cuts):
+        images = separate_stretch(
+            cut.samples(recording), cut.read_start, tracks, analysis, options.seed + number, config
+        ).numpy()
+        images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
         overlap = tail.shape[-1]
         if overlap:
             ramp = (np.arange(overlap, dtype=np.float32) + 0.5) / overlap
             images[..., :overlap] = ramp * images[..., :overlap] + (1 - ramp) * tail
-        tail = images[..., stop - start :].copy()
+        tail = images[..., cut.stop - cut.start :].copy()
         progress.step()
-        yield Block(start, images[..., : stop - start])
+        yield Block(cut.start, images[..., : cut.stop - cut.start])
 
 
 def _confidence(track: Track) -> float:
@@ -172,7 +249,7 @@ def _confidence(track: Track) -> float:
     return float(track.confidence[voiced].mean()) if voiced.any() else 0.0
 
 
-def _block_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:
+def _stretch_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:
     """Return how many seconds to separate at once: as many as fit into a quarter of the memory, 4 to 20."""
     # A sample of an image is held as float32 samples and, four times over, as complex bins, in a few copies.
     bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 4 * 3

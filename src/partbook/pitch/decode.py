@@ -48,13 +48,13 @@ class DecodeConfig:
     """
 
     threshold: float = 0.015
-    step_cents: float = 25.0
+    step_cents: float = 40.0
     leap: float = 6.0
     leap_per_octave: float = 3.0
     onset: float = 4.0
     crossing: float = 0.5
     unison: float = 0.5
-    register_cents: float = 800.0
+    register_cents: float = 1200.0
     states: int = 6000
     most_candidates: int = 7
 

@@ -1,0 +1,138 @@
+"""F0 to a few cents: the phase of every partial says how far its track is off.
+
+Demodulated by its own track, a partial turns at the rate of the track's error: partial ``k`` at ``k`` times the error
+of F0. The error that best explains the turning of all partials together, from one frame to the next but one, is a
+maximum of
+
+    sum_k Re( r_k exp(-2 pi i k error h) ),    r_k = sum over neighbouring frames of z_k(t + h/2) conj(z_k(t - h/2)),
+
+where ``z_k`` is the demodulated, windowed partial. Partials that the voice does not dominate say little about it: each
+counts by the square of its share of the mixture. (Phase-vocoder instantaneous frequency: Flanagan & Golden 1966; over
+all harmonics: Abe, Kobayashi & Imai 1996.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..dsp.oscillator import phase
+from .tracks import Track
+
+PARTIALS = 10
+WINDOW_S = 0.032
+SEARCH_CENTS = 50.0
+STEP_CENTS = 2.5
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """How freely a track may follow the partials of its voice.
+
+    Attributes
+    ----------
+    edge_hz
+        Partials above are left out.
+    smooth_frames
+        Neighbouring frames on either side that are heard together.
+    reluctance
+        Pull towards the F0 at hand, relative to the evidence.
+    """
+
+    edge_hz: float = 3000.0
+    smooth_frames: int = 2
+    reluctance: float = 0.0
+
+
+TRUSTING = RefineConfig(smooth_frames=3, reluctance=0.3)
+"""For F0 that somebody gave: stay close."""
+
+
+def refined(
+    track: Track,
+    alone_S: Float[Tensor, " S"],
+    start_s: float,
+    sample_rate: float,
+    share_FT: Float[Tensor, "F T"],
+    bin_hz: float,
+    frame_s: float,
+    config: RefineConfig,
+) -> Track:
+    """Return a track moved to where the partials of an estimated voice turn least, on its own frames in the stretch.
+
+    Parameters
+    ----------
+    track
+        F0 to within about half a semitone; frames outside the stretch come back as they are.
+    alone_S, start_s, sample_rate
+        An estimate of the voice alone, when it starts, and its rate.
+    share_FT, bin_hz, frame_s
+        The voice's share of the mixture's power on a grid of bins and frames.
+    config
+        How freely it moves.
+    """
+    stop_s = start_s + len(alone_S) / sample_rate
+    inside = (track.times_s >= start_s) & (track.times_s < stop_s) & (track.f0_hz > 0)
+    if inside.sum() < 3:
+        return track
+    times_s, f0_hz = track.times_s[inside] - start_s, track.f0_hz[inside]
+    apart = max(1, round(0.5 * track.step_s * sample_rate))
+    turning_PT = _turning(times_s, f0_hz, alone_S, sample_rate, apart)
+    bins = (torch.arange(1, PARTIALS + 1)[:, None] * torch.from_numpy(f0_hz / bin_hz)).round().long()
+    frame = torch.from_numpy(np.round(times_s / frame_s).astype(int)).clamp_max(share_FT.shape[1] - 1)
+    heard = (bins < len(share_FT)) & (bins * bin_hz < config.edge_hz)
+    turning_PT = turning_PT * (share_FT[bins.clamp_max(len(share_FT) - 1), frame] * heard) ** 2
+    errors_cents = _errors(
+        _smoothed(turning_PT, config.smooth_frames), f0_hz, 2 * apart / sample_rate, config.reluctance
+    )
+    moved_hz = track.f0_hz.copy()
+    moved_hz[inside] *= 2 ** (errors_cents / 1200)
+    return Track(track.times_s, moved_hz, track.confidence)
+
+
+def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rate: float, apart: int) -> Tensor:
+    """Return ``z(t + apart) conj(z(t - apart))`` of every demodulated partial, shape (P, T)."""
+    samples_s = np.arange(len(alone_S)) / sample_rate
+    phi = phase(torch.from_numpy(np.exp(np.interp(samples_s, times_s, np.log(f0_hz)))), sample_rate)
+    half = round(WINDOW_S * sample_rate / 2)
+    window = torch.hann_window(2 * half).to(torch.complex64)
+    centre = torch.from_numpy(np.round(times_s * sample_rate).astype(int))
+    # Indices into the signal padded by half a window and the distance on either side.
+    gathered = centre[:, None] + torch.arange(2 * half) + apart
+    turning = []
+    for k in range(1, PARTIALS + 1):
+        turned = (-k * phi).remainder(2 * torch.pi).float()
+        demodulated = torch.nn.functional.pad(torch.polar(alone_S, turned), (half + apart, half + apart))
+        after, before = (demodulated[gathered + shift] @ window for shift in (apart, -apart))
+        turning.append(after * before.conj())
+    return torch.stack(turning)
+
+
+def _errors(turning_PT: Tensor, f0_hz: np.ndarray, lag_s: float, reluctance: float) -> np.ndarray:
+    """Return the error of F0 in cents, shape (T,), that best explains how the partials turn over a lag."""
+    grid_cents = torch.arange(-SEARCH_CENTS, SEARCH_CENTS + 1, STEP_CENTS)
+    error_hz = (2 ** (grid_cents / 1200) - 1)[:, None] * torch.from_numpy(f0_hz).float()
+    score_GT = torch.zeros_like(error_hz)
+    for k, turning_T in enumerate(turning_PT, 1):
+        angle_GT = 2 * torch.pi * lag_s * k * error_hz
+        score_GT += turning_T.real * torch.cos(angle_GT) + turning_T.imag * torch.sin(angle_GT)
+    score_GT -= reluctance * turning_PT.abs().sum(0) * (grid_cents[:, None] / SEARCH_CENTS) ** 2
+    best = score_GT.argmax(0).clamp(1, len(grid_cents) - 2)
+    left, middle, right = (score_GT.gather(0, (best + shift)[None])[0] for shift in (-1, 0, 1))
+    curvature = left - 2 * middle + right
+    offset = torch.where(curvature < 0, 0.5 * (left - right) / curvature, torch.zeros(())).clamp(-0.5, 0.5)
+    return (grid_cents[best] + offset * STEP_CENTS).double().numpy()
+
+
+def _smoothed(r_PT: Tensor, frames: int) -> Tensor:
+    """Return the values averaged over neighbouring frames."""
+    kernel = torch.hann_window(2 * frames + 3, periodic=False)[1:-1].expand(len(r_PT), 1, -1)
+
+    def convolved(x_PT: Tensor) -> Tensor:
+        return torch.nn.functional.conv1d(x_PT[None], kernel, padding=frames, groups=len(x_PT))[0]
+
+    return torch.complex(convolved(r_PT.real), convolved(r_PT.imag))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from partbook.dsp.stft import Stft
+from partbook.pitch.refine import TRUSTING, RefineConfig, refined
+from partbook.pitch.tracks import Track
+
+RATE = 16000
+STFT = Stft(2048, 512)
+
+
+def voice(vibrato_cents=80.0, seconds=1.5, f0_hz=300.0):
+    """Return a voice with vibrato and its exact track."""
+    times_s = np.arange(0, seconds, 0.008)
+    every_s = np.arange(int(seconds * RATE)) / RATE
+
+    def pitch_hz(t):
+        return f0_hz * 2 ** (vibrato_cents / 1200 * np.sin(2 * np.pi * 6 * t))
+
+    phi = 2 * np.pi * np.cumsum(pitch_hz(every_s)) / RATE
+    x = sum(np.cos(k * phi + k) / k for k in range(1, 12))
+    return torch.from_numpy(x).float(), Track(times_s, pitch_hz(times_s), np.ones(len(times_s)))
+
+
+def off_by(track, cents):
+    return Track(track.times_s, track.f0_hz * 2 ** (np.asarray(cents) / 1200), track.confidence)
+
+
+def refine(track, x, start_s=0.0, config=RefineConfig()):  # noqa: B008 frozen
+    share = torch.ones(STFT.bins, STFT.frames(len(x)))
+    return refined(track, x, start_s, RATE, share, RATE / STFT.n_fft, STFT.hop_samples / RATE, config)
+
+
+def error_cents(track, truth, inner=slice(8, -8)):
+    return 1200 * np.log2(track.f0_hz[inner] / truth.f0_hz[inner])
+
+
+@pytest.mark.parametrize("cents", [-30.0, -10.0, 0.0, 20.0])
+def test_a_track_comes_back_to_its_voice_through_vibrato(cents):
+    x, truth = voice()
+    found = refine(off_by(truth, cents), x)
+    assert np.median(np.abs(error_cents(found, truth))) < 3
+
+
+def test_an_error_that_moves_is_followed():
+    x, truth = voice(vibrato_cents=0.0)
+    wandering = 20 * np.sin(2 * np.pi * 2 * truth.times_s)
+    found = refine(off_by(truth, wandering), x)
+    assert np.median(np.abs(error_cents(found, truth))) < 3
+
+
+def test_reluctance_keeps_a_track_nearer_to_what_was_given():
+    x, truth = voice()
+    given = off_by(truth, 30.0)
+    free, kept = refine(given, x), refine(given, x, config=TRUSTING)
+    assert np.median(error_cents(free, truth)) < np.median(error_cents(kept, truth)) < 30
+
+
+def test_unvoiced_frames_and_frames_outside_the_stretch_stay_as_they_are():
+    x, truth = voice()
+    f0_hz = np.where(truth.times_s < 0.3, 0.0, truth.f0_hz * 2 ** (20 / 1200))
+    track = Track(truth.times_s + 1.0, f0_hz, truth.confidence)
+    found = refine(track, x[: RATE // 2], start_s=1.0)
+    same = (truth.times_s < 0.3) | (truth.times_s >= 0.5)
+    assert np.array_equal(found.f0_hz[same], f0_hz[same])
+    assert not np.array_equal(found.f0_hz[~same], f0_hz[~same])
+
+
+def test_a_silent_voice_stays_where_it_is():
+    x, truth = voice()
+    found = refine(truth, torch.zeros_like(x))
+    assert np.isfinite(found.f0_hz).all()
