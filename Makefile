@@ -1,5 +1,5 @@
 # Each target does all of its own set-up in .venv.
-.PHONY: demo test lint
+.PHONY: demo test lint bench
 
 demo:
 	sh scripts/demo.sh
@@ -11,3 +11,7 @@ lint:
 	sh scripts/setup.sh dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+bench:
+	sh scripts/setup.sh bench
+	.venv/bin/python -m bench

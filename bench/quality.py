@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from partbook.evaluate.evaluation import Evaluation, evaluate
 from partbook.evaluate.material import find_pieces
 from partbook.evaluate.pitch import score_pitch
-from partbook.evaluate.tables import as_json, pitch_figures, rows
+from partbook.evaluate.tables import as_json, pitch_figures, plain, rows
 from partbook.evaluate.terminal import figures_table, pitch_table
 from partbook.evaluate.writing import write_evaluation
 from partbook.pitch.tracks import Track, read_f0
@@ -44,6 +45,7 @@ PITCH_ONLY = {
 
 def quality(names: Sequence[str] = (), systems: Sequence[str] = (BLIND, GIVEN)) -> dict[str, object]:
     """Measure every material, or those named, and return the figures ready for JSON."""
+    torch.set_num_threads(1)
     console = Console()
     measured: dict[str, object] = {}
     for material in MATERIAL:
@@ -58,12 +60,24 @@ def quality(names: Sequence[str] = (), systems: Sequence[str] = (BLIND, GIVEN)) 
         for problem in evaluation.problems:
             console.print(str(problem), style="red", markup=False)
         write_evaluation(OUT / material.name / "evaluation", evaluation, table)
-        measured[material.name] = {"title": material.title, **as_json(evaluation, table)}
+        measured[material.name] = {"title": material.title, **_brief(as_json(evaluation, table))}
+        measured[material.name]["pitch_figures"] = {
+            system: plain(pitch_figures(pieces.values())) for system, pieces in evaluation.pitch.items()
+        }
     if BLIND in systems:
         for name, (title, mixture, f0) in PITCH_ONLY.items():
             if not names or name in names:
-                measured[name] = {"title": title, "pitch_figures": {BLIND: blind_pitch(mixture, f0)}}
+                measured[name] = {"title": title, "pitch_figures": {BLIND: plain(blind_pitch(mixture, f0))}}
     return measured
+
+
+def _brief(found: dict[str, object]) -> dict[str, object]:
+    """Leave out what the page does not show: of single sources all but the main figure."""
+    systems = [
+        system | {"sources": {name: {"si_sdr": figures["si_sdr"]} for name, figures in system["sources"].items()}}
+        for system in found["systems"]
+    ]
+    return {"systems": systems, "problems": found["problems"], "notes": found["notes"]}
 
 
 def score(material: Material, systems: Sequence[str] = (BLIND, GIVEN)) -> Evaluation:

@@ -208,7 +208,9 @@ def test_moments_play_in_a_browser_and_switch_in_time(song, partbook):
 
         for k in (0, 2, 1):
             buttons[k].click()
-            WebDriverWait(browser, 10).until(lambda _, k=k: (sounding() or [0] * 3)[k] > 0.9)
+            only = [i == k for i in range(3)]
+            WebDriverWait(browser, 10).until(lambda _, only=only: [gain > 0.9 for gain in sounding() or []] == only)
+            WebDriverWait(browser, 10).until(lambda _: sum(gain > 0.01 for gain in sounding()) == 1)
             assert [b.get_attribute("aria-pressed") for b in buttons] == [str(i == k).lower() for i in range(3)]
         lengths = browser.execute_script("return playing.lines.map((line) => line.source.buffer.length)")
         assert len(set(lengths)) == 1

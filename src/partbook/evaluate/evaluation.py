@@ -252,7 +252,7 @@ class _Run:
                 )
                 self.kinds.setdefault(f"comb, {what}", FLOOR)
         ceilings = dict(floors.CEILINGS)
-        if piece.references.channels > 1:
+        if self.protocol.per_microphone and piece.references.channels > 1:
             ceilings |= floors.SPATIAL_CEILINGS
         for name, ceiling in ceilings.items():
             made[name] = lambda s, x, rate, start_s, ceiling=ceiling: ceiling(s, x, rate)

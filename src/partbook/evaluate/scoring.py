@@ -227,7 +227,7 @@ class _Scorer:
             scores = {m: getattr(ratios, m).numpy() for m in self.protocol.metrics}
             silent_NT = np.isnan(scores["sdr"])
             if self.as_published:
-                dropped = silent_NT.any(0) | np.isnan(scores["sar"]).any(0)
+                dropped = np.isnan(scores["sar"]).any(0)
                 scores = {metric: np.where(dropped, np.nan, value) for metric, value in scores.items()}
             curves[name] = np.where(self.present_KN[k][:, None], scores["sdr"], np.nan)
             for n, t in np.argwhere(np.broadcast_to(self.present_KN[k][:, None], silent_NT.shape)):

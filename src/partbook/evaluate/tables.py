@@ -145,7 +145,7 @@ def headline(evaluation: Evaluation) -> str:
 
 def as_json(evaluation: Evaluation, table: Iterable[Row]) -> dict[str, object]:
     """Return an evaluation ready for JSON; what is undefined is null, and infinity a word."""
-    return _plain(
+    return plain(
         {
             "schema": SCHEMA,
             "protocol": asdict(evaluation.protocol),
@@ -208,13 +208,14 @@ def with_sign(comparison: Comparison) -> str:
     return f"{comparison.difference:+.2f} [{comparison.low:+.1f}, {comparison.high:+.1f}]"
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return a value ready for JSON: arrays as lists, NaN as null, infinity as a word."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "inf" if value > 0 else "-inf"
     return value

@@ -1,0 +1,42 @@
+"""``python -m bench [quality] [speed] [sessions] [NAME …]``: measure, and build ``docs/results.md``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from .machine import machine
+from .quality import quality
+from .results import JSON, write_results
+from .speed import speed
+
+SECTIONS = ("quality", "sessions", "speed")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the sections named, or all; other words choose what is measured in them."""
+    sections = [section for section in SECTIONS if section in arguments] or SECTIONS
+    names = [word for word in arguments if word not in SECTIONS]
+    if "quality" in sections:
+        write_results({"quality": _merged("quality", "materials", quality(names), partial=bool(names))})
+    if "sessions" in sections and importlib.util.find_spec("bench.sessions"):
+        from .sessions import sessions
+
+        write_results({"sessions": {"machine": machine(), "tables": sessions()}})
+    if "speed" in sections:
+        write_results({"speed": _merged("speed", "jobs", speed(names), partial=bool(names))})
+    Console().print(f"\nwritten to {JSON.parent}", highlight=False)
+
+
+def _merged(section: str, part: str, measured: dict[str, object], *, partial: bool) -> dict[str, object]:
+    """Return a section; where only some of it was measured, beside what is already known of the rest."""
+    known = json.loads(JSON.read_text("utf-8")).get(section, {}) if partial and JSON.is_file() else {}
+    return {"machine": machine(), part: known.get(part, {}) | measured}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
