@@ -44,7 +44,7 @@ class SalienceConfig:
         Multiplicative updates.
     """
 
-    window_s: float = 0.11
+    window_s: float = 0.1
     overlap: int = 14
     band_hz: float = 4000.0
     low_hz: float = 60.0
@@ -104,7 +104,8 @@ def harmonic_salience(
     for _ in range(config.iterations):
         ratio_FT = observed_FT / (atoms_FG @ salience_GT).clamp_min(EPS)
         salience_GT = salience_GT * (atoms_FG.T @ ratio_FT)
-    return salience_GT
+    # Digital silence has no F0, however it is normalised.
+    return salience_GT * (power_FT.sum(0) > 2 * EPS * len(power_FT))
 
 
 def analysis(sample_rate: int, config: SalienceConfig) -> tuple[Stft, Tensor]:

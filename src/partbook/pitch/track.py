@@ -9,15 +9,18 @@ import torch
 from scipy.ndimage import uniform_filter1d
 
 from ..audio import Recording
-from ..ensemble import FEWEST_VOICES, Voice, parse_voices
+from ..ensemble import FEWEST_VOICES, MOST_VOICES, Voice, parse_voices
 from ..progress import OnProgress, Progress
 from .decode import DecodeConfig, candidates_per_voice, joint_path
 from .salience import SalienceConfig, analysis, comb_atoms, harmonic_salience
 from .tracks import Track
 
 BLOCK_S = 20.0
-COUNTED_FRAMES = 4000
-"""Frames, about half a minute, that the number of voices is guessed from."""
+FAINTEST_VOICE = 0.18
+"""Salience of the faintest voice relative to the strongest, in the median frame: what lies below is no voice."""
+
+QUIET_QUANTILE = 0.4
+"""The quietest frames do not count when voices are counted."""
 
 NO_EVIDENCE = -1e4
 
@@ -99,7 +102,7 @@ def track_voices(
     times_s, f0_hz, strength = observed_peaks(recording, salience or SalienceConfig(), on_progress)
     evidence = evidence_of(strength, decode)
     if voices is None:
-        voices = parse_voices(str(_count(f0_hz, evidence, decode)))
+        voices = parse_voices(str(likely_voices(strength)))
     registers = [np.sqrt(voice.low_hz * voice.high_hz) for voice in voices]
     path_hz, chosen = _decoded(f0_hz, evidence, voices, registers, decode)
     # Once more, with every voice's register where it was found to sing.
@@ -127,12 +130,20 @@ def evidence_of(strength: np.ndarray, config: DecodeConfig) -> np.ndarray:
     return np.where(strength > 0, np.log(np.maximum(strength, 1e-9) / (config.threshold * level[:, None])), NO_EVIDENCE)
 
 
-def _count(f0_hz: np.ndarray, evidence: np.ndarray, config: DecodeConfig, most: int = 6) -> int:
-    """Guess how many voices sing: those of a generous decoding that have a fair share of the evidence."""
-    few = slice(0, COUNTED_FRAMES)
-    _, chosen = _decoded(f0_hz[few], evidence[few], parse_voices(str(most)), [250.0] * most, config)
-    share = np.sort(chosen.clip(0).sum(0))[::-1]
-    return int(max(FEWEST_VOICES, (share > 0.35 * share[0]).sum())) if share[0] > 0 else FEWEST_VOICES
+def likely_voices(strength: np.ndarray) -> int:
+    """Guess how many voices sing, from 2 to 8: as many as there are peaks that are not much fainter than the first.
+
+    Parameters
+    ----------
+    strength
+        Salience of the peaks of every frame, strongest first, shape (T, C).
+    """
+    total = strength.sum(1)
+    loud = strength[total > np.quantile(total, QUIET_QUANTILE)]
+    if not len(loud) or total.max() <= 0:
+        return FEWEST_VOICES
+    ratio = np.median(loud / loud[:, :1], 0)
+    return int(np.clip((ratio > FAINTEST_VOICE).sum(), FEWEST_VOICES, MOST_VOICES))
 
 
 def _decoded(
