@@ -143,15 +143,15 @@ class _Scorer:
         """Return references (N, M, S), mixture (M, S) and the estimates of all systems (K, N, M, S)."""
         bundle = self.piece.references
         recorded = bundle.read(start, stop)
-        references = torch.from_numpy(recorded).double()
+        references = torch.from_numpy(recorded)
         if self.protocol.sums_references:
             mixture = references.sum(0)
         else:
-            mixture = torch.from_numpy(self.piece.mixture_of(start, stop, recorded)).double()
+            mixture = torch.from_numpy(self.piece.mixture_of(start, stop, recorded))
         rate = bundle.sample_rate
-        estimates = [torch.from_numpy(system.read(start, stop)).double() for system in self.systems.values()]
+        estimates = [torch.from_numpy(system.read(start, stop)) for system in self.systems.values()]
         estimates += [make(references, mixture, rate, start / rate) for make in self.baselines.values()]
-        return references, mixture, torch.stack(estimates)
+        return references.double(), mixture.double(), torch.stack(estimates).double()
 
     def by_excerpts(self, on_progress: OnProgress | None) -> PieceScores:
         """Score excerpt by excerpt."""

@@ -42,7 +42,7 @@ def spectral_snr(
     S, E = (_magnitudes(_padded(x, n_fft, hop_samples), n_fft, hop_samples).flatten(-2) for x in (s, e))
     if scale_invariant:
         S = S * ((S * E).sum(-1) / S.square().sum(-1))[..., None]
-    score = decibels(S.square().sum(-1), (S - E).square().sum(-1))
+    score = decibels(S.square().sum(-1), (S - E).square().sum(-1)).double()
     return like(torch.where(is_silent(s), math.nan, score), reference)
 
 
@@ -69,15 +69,15 @@ def mel_cepstral_distance(
         Shape (...); NaN for a silent reference.
     """
     s, e = as_double(reference), as_double(estimate)
-    bands = mel_bands(sample_rate, n_fft)
-    cosines = torch.from_numpy(scipy.fft.dct(torch.eye(MELS, dtype=s.dtype).numpy(), norm="ortho", axis=0)[:count])
+    bands = mel_bands(sample_rate, n_fft).float()
+    cosines = torch.from_numpy(scipy.fft.dct(torch.eye(MELS).numpy(), norm="ortho", axis=0)[:count])
 
     def cepstra(x: Tensor) -> Tensor:
         power = _magnitudes(x, n_fft, hop_samples).square()
         return cosines @ torch.log(bands @ power + _LOG_FLOOR)
 
     distance = (cepstra(s) - cepstra(e)).square().sum(-2).sqrt().mean(-1)
-    return like(torch.where(is_silent(s), math.nan, distance), reference)
+    return like(torch.where(is_silent(s), math.nan, distance.double()), reference)
 
 
 def mel_bands(sample_rate: int, n_fft: int) -> Float[Tensor, "bands F"]:
@@ -98,6 +98,8 @@ def _padded(x: Tensor, n_fft: int, hop_samples: int) -> Tensor:
 
 
 def _magnitudes(x: Tensor, n_fft: int, hop_samples: int) -> Float[Tensor, "... F T"]:
+    """Return magnitudes, in single precision: these distances are not for nearly exact estimates."""
+    x = x.float()
     if x.shape[-1] <= n_fft // 2:
         x = torch.nn.functional.pad(x, (0, n_fft // 2 + 1 - x.shape[-1]))
     window = torch.hann_window(n_fft, dtype=x.dtype)
