@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ import soundfile
 from evaluate_folders import RATE, VOICES, leaky, stems, write_stems, write_tracks
 
 from partbook import cli
+from partbook.evaluate.corpora import CORPORA
 from partbook.evaluate.evaluation import evaluate
+from partbook.evaluate.protocols import PROTOCOLS
 from partbook.evaluate.published import published_pitch
 from partbook.evaluate.separation import si_sdr
 from partbook.evaluate.tables import rows
@@ -218,3 +222,16 @@ def test_moments_play_in_a_browser_and_switch_in_time(song, partbook):
         assert browser.execute_script("return playing") is None
     finally:
         browser.quit()
+
+
+def test_every_command_of_the_page_about_evaluation_works(song, partbook):
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    for folder in ("separated/song", "other/song", "song/out"):
+        write_stems(song / folder, leaky(stems(SECONDS)), prefix="song_")
+    write_stems(song / "corpus" / "song", stems(SECONDS), mixture=True)
+    assert len(lines) == 5
+    for line in lines:
+        assert partbook(*shlex.split(line, comments=True)[1:])[0] == 0, line
+    for name in (*PROTOCOLS, *(corpus.name for corpus in CORPORA)):
+        assert re.search(rf"\b{name}\b", page), name
