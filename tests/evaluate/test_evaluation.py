@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from evaluate_folders import RATE, VOICES, leaky, stems, write_stems, write_tracks
 
 from partbook import cli
@@ -235,3 +236,48 @@ def test_every_command_of_the_page_about_evaluation_works(song, partbook):
         assert partbook(*shlex.split(line, comments=True)[1:])[0] == 0, line
     for name in (*PROTOCOLS, *(corpus.name for corpus in CORPORA)):
         assert re.search(rf"\b{name}\b", page), name
+
+
+PUBLISHED = {
+    "rossinyol_excerpts/7.984": ("UMSS-bcbsq", "UMSS-bc1song", "W-Up-bcbsq", "W-Up-bc1song", "U-Net-bcbsq"),
+    "rossinyol_excerpts/27.984": ("UMSS-bcbsq", "UMSS-bc1song", "W-Up-bcbsq", "W-Up-bc1song", "U-Net-bcbsq"),
+    "rossinyol_excerpts/duet_alto_bass": ("UMSS-2voices",),
+    "rossinyol": ("score-informed-nmf", "score-informed-wave-u-net"),
+}
+
+
+@pytest.mark.parametrize("folder", PUBLISHED)
+def test_published_outputs_score_as_by_an_independent_implementation(shared, tmp_path, folder):
+    fast_bss_eval = pytest.importorskip("fast_bss_eval")
+    song = tmp_path / "song"
+    for path in (shared / "voices" / folder).rglob("*.flac"):
+        samples, rate = soundfile.read(path)
+        copy = song / path.relative_to(shared / "voices" / folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        # Of a whole song two excerpts will do.
+        soundfile.write(copy, samples if len(samples) < 6 * rate else samples[40 * rate : 48 * rate], rate, "PCM_24")
+    first, *against = [song / "published" / system for system in PUBLISHED[folder]]
+    evaluation = evaluate(song, first, against=against, baselines=False)
+    for system in PUBLISHED[folder]:
+        cells = evaluation.cells(system)
+        for number in {cell.excerpt for cell in cells}:
+            own = [cell for cell in cells if cell.excerpt == number]
+            part = slice(round(own[0].start_s * rate), round((own[0].start_s + own[0].duration_s) * rate))
+            references, estimates = (
+                torch.from_numpy(np.stack([soundfile.read(song / name.format(cell.source))[0][part] for cell in own]))
+                for name in ("{}.flac", f"published/{system}_{{}}.flac")
+            )
+            theirs = fast_bss_eval.bss_eval_sources(references, estimates, compute_permutation=False)
+            for metric, other in zip(("sdr", "sir", "sar"), theirs, strict=True):
+                assert [cell.scores[metric] for cell in own] == pytest.approx(other.tolist(), abs=0.01)
+            alone = [fast_bss_eval.si_sdr(references[[n]], estimates[[n]], zero_mean=True) for n in range(len(own))]
+            assert [cell.scores["si_sdr"] for cell in own] == pytest.approx([float(x) for x in alone], abs=0.01)
+
+
+def test_the_known_figures_of_published_systems_are_found(shared):
+    known = {"7.984": {"UMSS-bcbsq": 8.57, "W-Up-bcbsq": 8.38}, "27.984": {"UMSS-bcbsq": 7.87, "W-Up-bcbsq": 8.70}}
+    for piece, systems in known.items():
+        song = shared / "voices/rossinyol_excerpts" / piece
+        evaluation = evaluate(song, song / "published/UMSS-bcbsq", against=[song / "published/W-Up-bcbsq"])
+        table = {row.system: row.figures["si_sdr"].value for row in rows(evaluation)}
+        assert {name: table[name] for name in systems} == pytest.approx(systems, abs=0.01)
