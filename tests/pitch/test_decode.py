@@ -19,6 +19,8 @@ def total(path, cents, evidence, config):
                 score -= max(shared, 0) + config.unison
             elif apart < 0:
                 score -= config.crossing
+            elif abs(apart - 1200) < 35:
+                score -= config.harmonic
         if t:
             for voice, (a, b) in enumerate(zip(path[t - 1], state, strict=True)):
                 if (a == UNVOICED) != (b == UNVOICED):
@@ -35,6 +37,7 @@ def test_path_is_the_best_of_all_paths(seed):
     rng = np.random.default_rng(seed)
     cents, evidence = rng.uniform(0, 300, (3, 2, 2)), rng.normal(0, 4, (3, 2, 2))
     cents[:, 1, 0] = cents[:, 0, 1]  # a candidate that both voices may take
+    cents[:, 0, 0] = cents[:, 1, 1] + 1190  # and one that is a harmonic of the other's
     config = DecodeConfig(onset=2.0, leap=3.0)
     states = list(itertools.product((-1, 0, 1), repeat=2))
     best = max(itertools.product(states, repeat=3), key=lambda path: total(path, cents, evidence, config))

@@ -4,7 +4,8 @@ Every voice is, in every frame, at one of its candidates (salience peaks within 
 maximises, exactly, a sum of
 
 - evidence: the logarithm of a candidate's salience over a threshold; nothing for an unvoiced voice;
-- company: a candidate that two voices share counts once, and a voice above its upper neighbour costs a little;
+- company: a candidate that two voices share counts once; a voice above its upper neighbour, or on a harmonic of a
+  lower one, costs a little;
 - register: distance from where the voice mostly sings;
 - continuity: the square of a step in cents, up to the price of a leap; starting and stopping have a price too.
 
@@ -19,6 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 UNVOICED = -1
+
+HARMONICS_CENTS = 1200 * np.log2(np.arange(2, 7))
+"""Intervals of the second to sixth harmonic above their fundamental."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class DecodeConfig:
         Price of a voice above its upper neighbour, per frame.
     unison
         Price of two voices on one candidate, per frame.
+    harmonic
+        Price of a voice on a harmonic of a lower one, per frame: it may be no more than that.
     register_cents
         Distance from its register at which a voice pays half a nat per frame.
     states
@@ -54,6 +60,7 @@ class DecodeConfig:
     onset: float = 4.0
     crossing: float = 0.5
     unison: float = 0.5
+    harmonic: float = 0.4
     register_cents: float = 1200.0
     states: int = 6000
     most_candidates: int = 7
@@ -115,8 +122,11 @@ def _company(cents_VC: np.ndarray, evidence_VC: np.ndarray, config: DecodeConfig
         for lower in range(upper + 1, voices):
             apart = cents_VC[upper][:, None] - cents_VC[lower]
             same = np.abs(apart) < 10
+            harmonic = (np.abs(apart[..., None] - HARMONICS_CENTS) < 35).any(-1)
             shared = np.minimum(evidence_VC[upper][:, None], evidence_VC[lower]).clip(0)
-            price = np.where(same, shared + config.unison, np.where(apart < 0, config.crossing, 0))
+            price = np.where(
+                same, shared + config.unison, np.where(apart < 0, config.crossing, config.harmonic * harmonic)
+            )
             pair = np.zeros((count + 1, count + 1), np.float32)
             pair[1:, 1:] = price
             total -= pair.reshape([count + 1 if axis in (upper, lower) else 1 for axis in range(voices)])
