@@ -1,8 +1,7 @@
-"""``python -m bench [quality] [speed] [sessions] [NAME …]``: measure, and build ``docs/results.md``."""
+"""``python -m bench [quality] [sessions] [quintet] [speed] [NAME …]``: measure, and build ``docs/results.md``."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Sequence
@@ -11,10 +10,12 @@ from rich.console import Console
 
 from .machine import machine
 from .quality import quality
+from .quintet import quintet
 from .results import JSON, write_results
+from .sessions import sessions
 from .speed import speed
 
-SECTIONS = ("quality", "sessions", "speed")
+SECTIONS = ("quality", "sessions", "quintet", "speed")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -23,10 +24,10 @@ def main(arguments: Sequence[str]) -> None:
     names = [word for word in arguments if word not in SECTIONS]
     if "quality" in sections:
         write_results({"quality": _merged("quality", "materials", quality(names), partial=bool(names))})
-    if "sessions" in sections and importlib.util.find_spec("bench.sessions"):
-        from .sessions import sessions
-
-        write_results({"sessions": {"machine": machine(), "tables": sessions()}})
+    if "sessions" in sections:
+        write_results({"sessions": {"machine": machine(), "tables": sessions(names)}})
+    if "quintet" in sections:
+        write_results({"quintet": {"machine": machine(), "tables": quintet()}})
     if "speed" in sections:
         write_results({"speed": _merged("speed", "jobs", speed(names), partial=bool(names))})
     Console().print(f"\nwritten to {JSON.parent}", highlight=False)

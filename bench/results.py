@@ -51,8 +51,10 @@ def page(known: Mapping[str, object]) -> Iterator[str]:
         yield from _pitch(material)
         yield from (f"- {note}" for note in [*material.get("problems", []), *material.get("notes", [])])
         yield f"<!-- {name} -->\n"
-    if "sessions" in known:
-        yield from _sessions(known["sessions"])
+    for section in ("sessions", "quintet"):
+        for table in known.get(section, {}).get("tables", []):
+            yield f"## {table['title']}\n"
+            yield from _table(table["columns"], table["rows"])
     if "speed" in known:
         yield from _speed(known["speed"]["jobs"])
     for name, section in known.items():
@@ -91,12 +93,6 @@ def _pitch(material: Mapping) -> Iterator[str]:
         yield from _table(
             ["F0", *columns], ([name, *(_number(v, 3) for v in row.values())] for name, row in rows.items())
         )
-
-
-def _sessions(sessions: Mapping) -> Iterator[str]:
-    for table in sessions.get("tables", []):
-        yield f"## {table['title']}\n"
-        yield from _table(table["columns"], table["rows"])
 
 
 def _speed(jobs: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
