@@ -69,7 +69,7 @@ class VoicesConfig:
     window_s: float = 0.128
     overlap: int = 4
     band_hz: float = 8000.0
-    iterations: int = 15
+    iterations: int = 6
     beta: float = 0.25
     coherence: float = 0.4
     coherence_hz: float = 1500.0

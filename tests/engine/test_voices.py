@@ -67,8 +67,8 @@ def test_order_of_the_voices_does_not_change_their_images(quartet):
 def test_scale_passes_through(quartet):
     stems, tracks, voices = quartet
     x = stems.sum(0)[:RATE]
-    loud, quiet = (images(separated(gain * x, RATE, voices, tracks), voices) for gain in (1.0, 1e-3))
-    assert np.abs(1e-3 * loud - quiet).max() < 1e-4 * np.abs(quiet).max()
+    loud, quiet = (images(separated(gain * x, RATE, voices, tracks), voices) for gain in (1.0, 2.0**-10))
+    assert np.abs(2.0**-10 * loud - quiet).max() < 1e-4 * np.abs(quiet).max()
 
 
 def test_same_seed_same_samples_other_seed_other_samples(quartet):

@@ -151,7 +151,7 @@ def start(
         activation_NKT=uneven(voices, vowels, frames),
         breath_NIK=0.1 * uneven(voices, breath_bumps, breaths),
         breathing_NKT=uneven(voices, breaths, frames),
-        background_FK=0.003 * uneven(bins, backgrounds),
+        background_FK=0.0003 * uneven(bins, backgrounds),
         presence_KT=uneven(backgrounds, frames),
         eq_NF=torch.ones(voices + 1, bins).to(comb_NFT),
     )
