@@ -78,3 +78,12 @@ def test_joint_states_stay_within_bounds_for_any_number_of_voices(voices):
     count = candidates_per_voice(voices, config)
     assert 1 <= count <= config.most_candidates
     assert (count + 1) ** voices <= max(config.states, 2**voices)
+
+
+def test_a_long_path_decided_piece_by_piece_is_the_whole_path(monkeypatch, rng):
+    cents = rng.uniform(4000, 4400, (400, 2, 3)).cumsum(0) % 900 + 4000
+    evidence = rng.normal(0, 2, (400, 2, 3))
+    whole = joint_path(cents, evidence)
+    monkeypatch.setattr("partbook.pitch.decode.DECIDED_FRAMES", 60)
+    monkeypatch.setattr("partbook.pitch.decode.AHEAD_FRAMES", 60)
+    assert np.array_equal(joint_path(cents, evidence), whole)

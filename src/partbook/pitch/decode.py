@@ -1,7 +1,7 @@
 """All voices at once: the most plausible set of F0 tracks through the peaks of a salience.
 
 Every voice is, in every frame, at one of its candidates (salience peaks within its range) or unvoiced. The joint path
-maximises, exactly, a sum of
+maximises, having heard eight seconds ahead, a sum of
 
 - evidence: the logarithm of a candidate's salience over a threshold; nothing for an unvoiced voice;
 - company: a candidate that two voices share counts once; a voice above its upper neighbour, or on a harmonic of a
@@ -20,6 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 UNVOICED = -1
+
+DECIDED_FRAMES, AHEAD_FRAMES = 3000, 1000
+"""Frames decided at once, and the further frames, about eight seconds, heard before: they bound the memory."""
 
 HARMONICS_CENTS = 1200 * np.log2(np.arange(2, 7))
 """Intervals of the second to sixth harmonic above their fundamental."""
@@ -89,9 +92,32 @@ def joint_path(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeCo
         Shape (T, V), −1 or an index below C.
     """
     config = config or DecodeConfig()
+    frames = len(cents_TVC)
+    pieces: list[np.ndarray] = []
+    first = 0
+    state: np.ndarray | None = None
+    while first < frames:
+        # What is decided here has heard the frames ahead; the next piece goes on from the state decided last.
+        last = min(frames, first + DECIDED_FRAMES + AHEAD_FRAMES)
+        path = _best_path(cents_TVC[first:last], evidence_TVC[first:last], state, config)
+        decided = len(path) if last == frames else DECIDED_FRAMES
+        pieces.append(path[:decided])
+        state = path[decided] if decided < len(path) else None
+        first += decided
+    return np.concatenate(pieces) - 1
+
+
+def _best_path(
+    cents_TVC: np.ndarray, evidence_TVC: np.ndarray, state_V: np.ndarray | None, config: DecodeConfig
+) -> np.ndarray:
+    """Return the best states (T, V), 0 for unvoiced, from the given first state if there is one."""
     frames, voices, count = cents_TVC.shape
     shape = (count + 1,) * voices
     score = _company(cents_TVC[0], evidence_TVC[0], config)
+    if state_V is not None:
+        given = tuple(state_V)
+        score, only = np.full_like(score, -np.inf), score[given]
+        score[given] = only
     back = np.empty((frames, voices, *shape), np.uint8)
     for t in range(1, frames):
         for voice in range(voices):
@@ -109,7 +135,7 @@ def joint_path(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeCo
         for voice in reversed(range(voices)):
             state[voice] = back[(t, voice, *state)]
     path[0] = state
-    return path - 1
+    return path
 
 
 def _company(cents_VC: np.ndarray, evidence_VC: np.ndarray, config: DecodeConfig) -> np.ndarray:
