@@ -132,7 +132,7 @@ def test_f0_beside_stems_is_scored_and_makes_a_comb(song):
     write_tracks(song / "song", SECONDS)
     write_tracks(song / "good" / "f0", SECONDS, shift=2 ** (20 / 1200))
     write_tracks(song / "poor" / "f0", SECONDS, shift=2)
-    evaluation = evaluate(song / "song", song / "good", against=[song / "poor"], protocol="umss", as_published=True)
+    evaluation = evaluate(song / "song", song / "poor", against=[song / "good"], protocol="umss", as_published=True)
     good, poor = (evaluation.pitch[name]["song"] for name in ("good", "poor"))
     assert good.voices["alto"].correct == 1 and good.voices["alto"].cents.median == pytest.approx(20, abs=0.1)
     assert poor.voices["alto"].octave == 1

@@ -104,6 +104,15 @@ def test_the_published_rule_of_silence_drops_quiet_cells_only():
     assert math.isnan(dropped.scores["si_sdr"]) and -30 < dropped.leak_db < 0
 
 
+def test_a_voice_far_below_the_piece_is_silent_even_where_all_are():
+    references = stems(8)
+    references[..., : 4 * RATE] *= 0.01
+    silent = {(cell.excerpt, cell.silent) for cell in scores(references, leaky(references)).cells}
+    assert silent == {(0, True), (1, False)}
+    louder = dataclasses.replace(QUICK, quiet_db=-60)
+    assert not any(cell.silent for cell in scores(references, leaky(references), louder).cells)
+
+
 def test_a_muted_estimate_costs_unless_scored_as_published():
     references, estimates = stems(9, rate=16000), leaky(stems(9, rate=16000))
     estimates[2, :, : 6 * 16000] = 0

@@ -243,7 +243,8 @@ class _Run:
     ) -> dict[str, Baseline]:
         made: dict[str, Baseline] = {DO_NOTHING: lambda s, x, rate, start_s: floors.do_nothing(s, x, rate)}
         self.kinds.setdefault(DO_NOTHING, FLOOR)
-        known = {"true F0": truth} | {f"F0 of {name}": found for name, found in tracks.items()}
+        first = next(iter(self.systems))
+        known = {"true F0": truth, f"F0 of {first}": tracks.get(first, {})}
         for what, found in known.items():
             if len(found) == len(piece.sources):
                 ordered = [found[source] for source in piece.sources]

@@ -47,7 +47,7 @@ class Protocol:
     least_energy
         References with less energy (sum of squares of a cell) are silent.
     quiet_db
-        So are references this far below the mixture.
+        So are references whose power in a cell is this far below that of the whole piece's mixture.
     mean_removed
         Whether SI-SDR ignores an offset.
     sums_references
@@ -73,7 +73,7 @@ class Protocol:
     sample_rate: int = 0
     normalised: bool = False
     least_energy: float = 0.0
-    quiet_db: float = -40.0
+    quiet_db: float = -30.0
     mean_removed: bool = True
     sums_references: bool = False
     median: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -161,6 +161,7 @@ class _Scorer:
         found: list[Cell] = []
         curves = np.full((len(self.names), len(self.piece.sources), math.ceil(bundle.length / rate)), np.nan)
         likeness = Likeness.empty(len(self.names), len(self.piece.sources), bundle.channels)
+        quiet_M = self.quiet_power(stretches)
         for index, (start, stop) in enumerate(stretches):
             references, mixture, estimates = self.read(start, stop)
             if self.protocol.normalised:
@@ -169,16 +170,27 @@ class _Scorer:
             likeness = likeness.plus(references, estimates)
             for first, last in cells(self.protocol, stop - start, rate):
                 parts = (x[..., first:last] for x in (references, mixture, estimates))
-                found.extend(self.scored(*parts, index, (start + first) / rate))
-            self.fill(curves, references, mixture, estimates, start / rate)
+                found.extend(self.scored(*parts, quiet_M, index, (start + first) / rate))
+            self.fill(curves, references, estimates, quiet_M, start / rate)
             progress.step()
         curves[~self.present_KN] = np.nan
         return PieceScores(
             tuple(found), dict(zip(self.names, curves, strict=True)), dict(likeness.by_system(self.names))
         )
 
+    def quiet_power(self, stretches: Sequence[tuple[int, int]]) -> Tensor:
+        """Return the mean power (M,) below which a reference is silent: so far below that of the whole mixture."""
+        if self.protocol.quiet_db == -math.inf:
+            return torch.zeros(self.piece.references.channels, dtype=torch.float64)
+        energy, samples = 0, 0
+        for start, stop in stretches:
+            recorded = self.piece.references.read(start, stop)
+            energy = energy + torch.from_numpy(self.piece.mixture_of(start, stop, recorded)).double().square().sum(-1)
+            samples += stop - start
+        return 10 ** (self.protocol.quiet_db / 10) * energy / samples
+
     def scored(
-        self, references: Tensor, mixture: Tensor, estimates: Tensor, excerpt: int, start_s: float
+        self, references: Tensor, mixture: Tensor, estimates: Tensor, quiet_M: Tensor, excerpt: int, start_s: float
     ) -> Iterator[Cell]:
         """Yield the cells of one stretch, of all systems and sources, at each microphone that is scored alone."""
         rate, M = self.piece.references.sample_rate, len(mixture)
@@ -186,7 +198,13 @@ class _Scorer:
         present_KN = self.present_KN
         for microphone, group in [(m, slice(m, m + 1)) for m in range(M)] if alone else [(-1, slice(0, M))]:
             measured = _measure(
-                references[:, group], mixture[group], estimates[:, :, group], rate, self.protocol, self.as_published
+                references[:, group],
+                mixture[group],
+                estimates[:, :, group],
+                _silent(references[:, group], quiet_M[group], self.protocol),
+                rate,
+                self.protocol,
+                self.as_published,
             )
             for k, n in np.argwhere(present_KN):
                 scores = {metric: float(value[k, n]) for metric, value in measured.scores.items()}
@@ -204,14 +222,14 @@ class _Scorer:
                     scores,
                 )
 
-    def fill(self, curves: np.ndarray, references: Tensor, mixture: Tensor, estimates: Tensor, start_s: float) -> None:
+    def fill(self, curves: np.ndarray, references: Tensor, estimates: Tensor, quiet_M: Tensor, start_s: float) -> None:
         """Put the SI-SDR of every second of an excerpt in its place."""
         rate, first = self.piece.references.sample_rate, round(start_s)
         for second in range(references.shape[-1] // rate):
             part = slice(second * rate, (second + 1) * rate)
-            s, x = references[..., part].flatten(1), mixture[..., part].flatten()
-            score = si_sdr(s, estimates[..., part].flatten(2), mean_removed=self.protocol.mean_removed).numpy()
-            score[:, _silent(s, x, self.protocol)] = np.nan
+            s, e = references[..., part].flatten(1), estimates[..., part].flatten(2)
+            score = si_sdr(s, e, mean_removed=self.protocol.mean_removed).numpy()
+            score[:, _silent(references[..., part], quiet_M, self.protocol)] = np.nan
             if first + second < curves.shape[-1]:
                 curves[:, :, first + second] = score
 
@@ -280,13 +298,13 @@ def _measure(
     references: Float[Tensor, "N C S"],
     mixture: Float[Tensor, "C S"],
     estimates: Float[Tensor, "K N C S"],
+    silent_N: np.ndarray,
     sample_rate: int,
     protocol: Protocol,
     as_published: bool,
 ) -> _Measured:
     """Return the scores of one cell at one microphone, or at two channels that belong together."""
     s, e, x = references.flatten(1), estimates.flatten(2), mixture.flatten()
-    silent_N = _silent(s, x, protocol)
     score = si_sdr(s, e, mean_removed=protocol.mean_removed)
     values: dict[str, Tensor] = {"si_sdr": score, "si_sdri": score - si_sdr(s, x, mean_removed=protocol.mean_removed)}
     if "sdr" in protocol.metrics:
@@ -318,10 +336,10 @@ def _with_published_bugs(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return bugged
 
 
-def _silent(s: Tensor, x: Tensor, protocol: Protocol) -> np.ndarray:
-    energy = s.square().sum(-1)
-    quiet = energy <= 10 ** (protocol.quiet_db / 10) * x.square().sum()
-    return (quiet | (energy < protocol.least_energy)).numpy()
+def _silent(references: Float[Tensor, "N C S"], quiet_C: Float[Tensor, " C"], protocol: Protocol) -> np.ndarray:
+    energy_N = references.square().sum((1, 2))
+    quiet = energy_N <= quiet_C.sum() * references.shape[-1]
+    return (quiet | (energy_N < protocol.least_energy)).numpy()
 
 
 def _ratios(references: Tensor, estimates: Tensor, *, images: bool) -> Ratios:
