@@ -85,6 +85,11 @@ def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     monkeypatch.setattr("partbook.engine.voices._stretch_s", lambda *arguments: 1.0)
     pieces = images(separated(x, RATE, voices, tracks), voices)
     assert pieces.shape == whole.shape
+    # Each stretch is fitted by itself: around a joint the images are alike, neither faint nor doubled.
+    around = slice(RATE - 800, RATE + 2400)
+    for one, other in zip(pieces[:, 0, around], whole[:, 0, around], strict=True):
+        assert si_sdr(other, one) > 10
+        assert 0.8 < np.std(one) / np.std(other) < 1.25
     # A seam would be a click: more energy above 3 kHz around a joint than in the whole.
     stft = Stft(256, 64)
 
