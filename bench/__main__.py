@@ -1,4 +1,7 @@
-"""``python -m bench [quality] [sessions] [quintet] [speed] [NAME …]``: measure, and build ``docs/results.md``."""
+"""``python -m bench [quality] [sessions] [quintet] [speed] [NAME …] [rescore]``: measure, and build ``docs/results.md``.
+
+With ``rescore`` the stems of the last run are scored again instead of made again.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,18 @@ from .results import JSON, write_results
 from .sessions import sessions
 from .speed import speed
 
+RESCORE = "rescore"
 SECTIONS = ("quality", "sessions", "quintet", "speed")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the sections named, or all; other words choose what is measured in them."""
     sections = [section for section in SECTIONS if section in arguments] or SECTIONS
-    names = [word for word in arguments if word not in SECTIONS]
+    names = [word for word in arguments if word not in (*SECTIONS, RESCORE)]
     if "quality" in sections:
-        write_results({"quality": _merged("quality", "materials", quality(names), partial=bool(names))})
+        rescore = RESCORE in arguments
+        measured = quality(names, separate=not rescore)
+        write_results({"quality": _merged("quality", "materials", measured, partial=bool(names) or rescore)})
     if "sessions" in sections:
         write_results({"sessions": {"machine": machine(), "tables": sessions(names)}})
     if "quintet" in sections:

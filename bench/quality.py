@@ -43,15 +43,20 @@ PITCH_ONLY = {
 """Recordings with a true F0 but no stems: title, mixture, F0 files by voice."""
 
 
-def quality(names: Sequence[str] = (), systems: Sequence[str] = (BLIND, GIVEN)) -> dict[str, object]:
-    """Measure every material, or those named, and return the figures ready for JSON."""
+def quality(
+    names: Sequence[str] = (), systems: Sequence[str] = (BLIND, GIVEN), *, separate: bool = True
+) -> dict[str, object]:
+    """Measure every material, or those named, and return the figures ready for JSON.
+
+    Without ``separate`` the stems of the last run are scored again.
+    """
     torch.set_num_threads(1)
     console = Console()
     measured: dict[str, object] = {}
     for material in MATERIAL:
         if names and material.name not in names:
             continue
-        evaluation = score(material, systems)
+        evaluation = score(material, systems, separate=separate)
         table = rows(evaluation)
         console.print(f"\n[bold]{material.title}[/]")
         console.print(figures_table(evaluation, table))
@@ -64,7 +69,7 @@ def quality(names: Sequence[str] = (), systems: Sequence[str] = (BLIND, GIVEN)) 
         measured[material.name]["pitch_figures"] = {
             system: plain(pitch_figures(pieces.values())) for system, pieces in evaluation.pitch.items()
         }
-    if BLIND in systems:
+    if BLIND in systems and separate:
         for name, (title, mixture, f0) in PITCH_ONLY.items():
             if not names or name in names:
                 measured[name] = {"title": title, "pitch_figures": {BLIND: plain(blind_pitch(mixture, f0))}}
@@ -80,10 +85,10 @@ def _brief(found: dict[str, object]) -> dict[str, object]:
     return {"systems": systems, "problems": found["problems"], "notes": found["notes"]}
 
 
-def score(material: Material, systems: Sequence[str] = (BLIND, GIVEN)) -> Evaluation:
+def score(material: Material, systems: Sequence[str], *, separate: bool) -> Evaluation:
     """Separate a material and score everything there is for it."""
     references = prepared(material)
-    for system in systems:
+    for system in systems if separate else ():
         separated(material, references, system)
     ours = [OUT / material.name / "{piece}" / system for system in systems]
     first, *against = [*ours, *published(material).values()]
