@@ -6,8 +6,8 @@ coincident main trio about two metres before the middle one. Everything is drawn
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ import soxr
 from partbook.audio import Microphone
 from partbook.room.simulate import Capsule, Hall, images, impulse_responses
 
-SHARED = Path(os.environ.get("PARTBOOK_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "ensembles"
+from .material import SHARED
+
+ENSEMBLES = SHARED / "ensembles"
 MIDI = {name: 12 + k for k, name in enumerate(["C", "Cs", "D", "Ds", "E", "F", "Fs", "G", "Gs", "A", "As", "B"])}
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
 CHORDS = ((0, 2, 4), (5, 0, 2), (3, 5, 0), (4, 6, 1), (1, 3, 5), (4, 6, 1), (0, 2, 4))
@@ -51,11 +53,17 @@ class Session:
     microphones: tuple[Microphone, ...]
     images: np.ndarray
     noise: np.ndarray
+    setup: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
         """Samples."""
         return self.images.shape[-1]
+
+    @property
+    def spots(self) -> list[int]:
+        """Row of every player's own spot."""
+        return [m for m, microphone in enumerate(self.microphones) if microphone.role == "spot"]
 
     @property
     def mixture(self) -> np.ndarray:
@@ -73,14 +81,20 @@ def resampled(path: Path, sample_rate: int) -> np.ndarray:
     return soxr.resample(audio, rate, sample_rate) if rate != sample_rate else audio
 
 
+def without_rumble(audio: np.ndarray, edge_hz: float, sample_rate: int) -> np.ndarray:
+    """Return a sound without what the room it was recorded in adds below an edge: no player makes it, all share it."""
+    return scipy.signal.sosfiltfilt(scipy.signal.butter(4, edge_hz, "highpass", fs=sample_rate, output="sos"), audio)
+
+
 def recorded_notes(instrument: str, sample_rate: int) -> dict[int, np.ndarray]:
-    """Return the recorded notes of an instrument by MIDI number, without the silence around them, at equal power."""
+    """Return the recorded notes of an instrument by MIDI number, at equal power, without silence or rumble."""
     notes = {}
-    for path in sorted((SHARED / "notes" / instrument).glob("*.mp3")):
-        note = resampled(path, sample_rate)
+    for path in sorted((ENSEMBLES / "notes" / instrument).glob("*.mp3")):
+        midi = MIDI[path.stem[:-1]] + 12 * int(path.stem[-1])
+        note = without_rumble(resampled(path, sample_rate), 0.7 * 440 * 2 ** ((midi - 69) / 12), sample_rate)
         loud = np.flatnonzero(np.abs(note) > 0.03 * np.abs(note).max())
         note = note[loud[0] : loud[-1]]
-        notes[MIDI[path.stem[:-1]] + 12 * int(path.stem[-1])] = note / np.sqrt(np.mean(note**2))
+        notes[midi] = note / np.sqrt(np.mean(note**2))
     return notes
 
 
@@ -114,8 +128,7 @@ def melody(part: tuple[str, int, int], duration_s: float, sample_rate: int, rng:
 
 def solo(name: str, duration_s: float, sample_rate: int) -> np.ndarray:
     """Return a real solo from its first sound on, without the rumble of the room it was recorded in."""
-    audio = resampled(SHARED / "urmp_solos" / f"{name}.flac", sample_rate)
-    audio = scipy.signal.sosfiltfilt(scipy.signal.butter(4, 110, "highpass", fs=sample_rate, output="sos"), audio)
+    audio = without_rumble(resampled(ENSEMBLES / "urmp_solos" / f"{name}.flac", sample_rate), 110.0, sample_rate)
     loud = np.flatnonzero(np.abs(audio) > 0.05 * np.abs(audio).max())
     samples = round(duration_s * sample_rate)
     return np.pad(audio[loud[0] : loud[0] + samples], (0, max(0, samples - (len(audio) - loud[0]))))
