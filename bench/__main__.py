@@ -1,4 +1,6 @@
-"""``python -m bench [quality] [sessions] [quintet] [speed] [NAME …] [rescore]``: measure, and build ``docs/results.md``.
+"""Measure, and build ``docs/results.md``.
+
+``python -m bench [quality] [sessions] [quintet] [speed] [NAME …] [rescore]``
 
 With ``rescore`` the stems of the last run are scored again instead of made again.
 """
