@@ -37,7 +37,7 @@ from torch import Tensor
 from .separation import Signal, as_double, decibels, like
 
 TAPS = 512
-BLOCK_SAMPLES = 1 << 14
+BLOCK_FFT = 1 << 14
 READ_SAMPLES = 1 << 19
 
 Read = Callable[[int, int], tuple[Tensor, Tensor]]
@@ -167,13 +167,14 @@ def _stretches(read: Read, samples: int, reach: int) -> Iterator[tuple[Tensor, T
         stop = min(samples, start + READ_SAMPLES)
         first, last = max(0, start - reach), min(samples, stop + reach)
         context = (first - start + reach, stop + reach - last)
-        yield tuple(torch.nn.functional.pad(x.reshape(-1, last - first), context) for x in read(first, last))
+        flat = (x.reshape(-1, last - first) for x in read(first, last))
+        yield tuple(torch.nn.functional.pad(x, context) if any(context) else x for x in flat)
 
 
 def _accumulated(read: Read, samples: int, taps: int) -> _Correlation:
     """Return the correlations of the whole recording: sums over blocks short enough for the processor's cache."""
     reach = taps - 1
-    n_fft = _fast_even(min(samples, BLOCK_SAMPLES) + 2 * reach)
+    n_fft = min(_fast_even(samples + 2 * reach), max(BLOCK_FFT, _fast_even(4 * taps)))
     block = n_fft - 2 * reach
     A, B = (x.shape[0] * x.shape[1] for x in read(0, 1))
     among = torch.zeros(A, A, n_fft // 2 + 1, dtype=torch.complex128)
@@ -181,7 +182,7 @@ def _accumulated(read: Read, samples: int, taps: int) -> _Correlation:
     energy = torch.zeros(B, dtype=torch.float64)
     for references, estimates in _stretches(read, samples, reach):
         end = references.shape[-1] - reach
-        energy += estimates[:, reach:end].square().sum(-1)
+        energy += torch.stack([e @ e for e in estimates[:, reach:end]])
         for start in range(reach, end, block):
             inside = torch.fft.rfft(references[:, start : min(start + block, end)], n_fft).conj()
             around = slice(start - reach, start + block + reach)
