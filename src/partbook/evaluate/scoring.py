@@ -171,7 +171,9 @@ class _Scorer:
             for first, last in cells(self.protocol, stop - start, rate):
                 parts = (x[..., first:last] for x in (references, mixture, estimates))
                 found.extend(self.scored(*parts, quiet_M, index, (start + first) / rate))
-            self.fill(curves, references, estimates, quiet_M, start / rate)
+            seconds = self.by_second(references, estimates, quiet_M)
+            place = slice(round(start / rate), round(start / rate) + seconds.shape[-1])
+            curves[..., place] = seconds[..., : curves[..., place].shape[-1]]
             progress.step()
         curves[~self.present_KN] = np.nan
         return PieceScores(
@@ -222,16 +224,16 @@ class _Scorer:
                     scores,
                 )
 
-    def fill(self, curves: np.ndarray, references: Tensor, estimates: Tensor, quiet_M: Tensor, start_s: float) -> None:
-        """Put the SI-SDR of every second of an excerpt in its place."""
-        rate, first = self.piece.references.sample_rate, round(start_s)
-        for second in range(references.shape[-1] // rate):
+    def by_second(self, references: Tensor, estimates: Tensor, quiet_M: Tensor) -> np.ndarray:
+        """Return the SI-SDR of every whole second of an excerpt, shape (K, N, seconds)."""
+        rate = self.piece.references.sample_rate
+        curve = np.full((*estimates.shape[:2], references.shape[-1] // rate), np.nan)
+        for second in range(curve.shape[-1]):
             part = slice(second * rate, (second + 1) * rate)
             s, e = references[..., part].flatten(1), estimates[..., part].flatten(2)
-            score = si_sdr(s, e, mean_removed=self.protocol.mean_removed).numpy()
-            score[:, _silent(references[..., part], quiet_M, self.protocol)] = np.nan
-            if first + second < curves.shape[-1]:
-                curves[:, :, first + second] = score
+            curve[..., second] = si_sdr(s, e, mean_removed=self.protocol.mean_removed).numpy()
+            curve[:, _silent(references[..., part], quiet_M, self.protocol), second] = np.nan
+        return curve
 
     def by_windows(self, on_progress: OnProgress | None) -> PieceScores:
         """Score windows with filters fitted to the whole piece."""
@@ -245,7 +247,7 @@ class _Scorer:
             scores = {m: getattr(ratios, m).numpy() for m in self.protocol.metrics}
             silent_NT = np.isnan(scores["sdr"])
             if self.as_published:
-                dropped = np.isnan(scores["sar"]).any(0)
+                dropped = np.isnan(scores["sar"])[self.present_KN[k]].any(0)
                 scores = {metric: np.where(dropped, np.nan, value) for metric, value in scores.items()}
             curves[name] = np.where(self.present_KN[k][:, None], scores["sdr"], np.nan)
             for n, t in np.argwhere(np.broadcast_to(self.present_KN[k][:, None], silent_NT.shape)):
