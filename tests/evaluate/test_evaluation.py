@@ -185,6 +185,25 @@ def test_a_session_is_told_by_place(song):
     assert spatial > mask
 
 
+def test_a_manifest_says_where_microphones_stand(song, partbook):
+    references = stems(4, channels=4)
+    write_stems(song / "session", references)
+    write_stems(song / "out", leaky(references, 0.02))
+    roles = [("Main", "main", None), ("T", "spot", "tenor"), ("A", "spot", "alto"), ("S", "spot", "soprano")]
+    microphones = [{"name": name, "role": role, "source": source} for name, role, source in roles]
+    (song / "out/manifest.json").write_text(json.dumps({"microphones": microphones}))
+    code, _, _ = partbook("evaluate", "session", "out", "--protocol", "session", "--quiet", "--alone")
+    written = json.loads((song / "evaluation/evaluation.json").read_text())
+    assert code == 0
+    assert written["places"]["session"]["spot"] == {"tenor": 1, "alto": 2, "soprano": 3}
+    assert [system["place"] for system in written["systems"]] == ["own spot", "main", ""]
+    table = list(csv.DictReader(io.StringIO((song / "evaluation/cells.csv").read_text())))
+    assert {row["microphone"] for row in table} == {"Main", "T", "A", "S"}
+    own = [float(row["si_sdr"]) for row in table if row["microphone"] == row["source"][0].upper()]
+    assert np.mean(own) == pytest.approx(written["systems"][0]["figures"]["si_sdr"]["value"], abs=1e-3)
+    assert (song / "evaluation/evaluation.html").read_text().count("data-clip") >= 9
+
+
 def test_moments_play_in_a_browser_and_switch_in_time(song, partbook):
     webdriver = pytest.importorskip("selenium.webdriver")
     from selenium.common.exceptions import WebDriverException
