@@ -105,7 +105,7 @@ class SessionConfig:
         What a section hears beyond its ends, and how long neighbouring sections are cross-faded.
     """
 
-    window_s: float = 0.5
+    window_s: float = 0.42
     overlap: int = 4
     band_hz: float = 12000.0
     components: int = 16
