@@ -132,13 +132,15 @@ def shown(table: Mapping[str, object]) -> Table:
 
 
 def main(names: Sequence[str]) -> None:
-    """Measure, show, and write ``bench/out/sessions.json``."""
-    tables = sessions(names)
-    console = Console(width=160)
-    for table in tables:
+    """Measure, show, and write ``bench/out/sessions.json``; tables of halls that were not named stay."""
+    file, console = OUT / "sessions.json", Console(width=160)
+    known = json.loads(file.read_text("utf-8"))["tables"] if file.is_file() else []
+    tables = {table["title"]: table for table in known}
+    for table in sessions(names):
         console.print(shown(table), "")
+        tables[table["title"]] = table
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "sessions.json").write_text(json.dumps({"machine": machine(), "tables": tables}, indent=1) + "\n", "utf-8")
+    file.write_text(json.dumps({"machine": machine(), "tables": list(tables.values())}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
