@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.signal
+import torch
 
-from partbook.audio import Microphone, recording_from_array
+from partbook.audio import Microphone, excerpt, open_session, recording_from_array
 from partbook.config import Options, SessionConfig
+from partbook.dsp.stft import Stft
 from partbook.engine.session import separate_session
 from partbook.errors import Cancelled, OptionError
 
@@ -215,3 +217,19 @@ def test_a_session_without_spots_is_refused(recording):
     mains = tuple(replace(m, role="main", source=None) for m in recording.microphones)
     with pytest.raises(OptionError, match="spot"):
         separate_session(replace(recording, microphones=mains), options=Options())
+
+
+def test_a_real_quintet_keeps_every_player_at_its_own_spot(shared):
+    """Levels where a player dominates, own spectrum 10 dB above the other spots'; everything sums to the recording."""
+    names = ["Violin1", "Violin2", "Flute", "Clarinet", "Cello"]
+    folder = shared / "ensembles" / "quintet_session" / "mics"
+    recording = excerpt(open_session(folder, spots=names, main=["Left", "Center", "Right"]), 4, 8)
+    images = separated(recording, SessionConfig(diagonal_rounds=15, full_rounds=2))
+    spots = recording.read(0, recording.length)[3:]
+    stft = Stft(4096, 1024)
+    before, after = (stft(torch.from_numpy(x)).abs().square() for x in (spots, images[range(5), range(3, 8)]))
+    for n in range(5):
+        others = before[[k for k in range(5) if k != n]].amax(0)
+        own = before[n] > 10 * others
+        assert abs(10 * torch.log10(after[n][own].sum() / before[n][own].sum())) < 0.5
+        assert after[n][others > 10 * before[n]].sum() < 0.5 * before[n][others > 10 * before[n]].sum()
