@@ -39,6 +39,7 @@ from .separation import Signal, as_double, decibels, like
 TAPS = 512
 BLOCK_FFT = 1 << 14
 READ_SAMPLES = 1 << 19
+LOADINGS = (1e-13, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)
 
 Read = Callable[[int, int], tuple[Tensor, Tensor]]
 """``read(start, stop)`` returns the samples of all references and estimates, each (N, C, stop - start)."""
@@ -221,15 +222,18 @@ def _projection(among_AAK: Tensor, across_ABK: Tensor) -> tuple[Float[Tensor, "A
 def _solved(G: Float[Tensor, "K K"], D: Float[Tensor, "K B"]) -> Float[Tensor, "K B"]:
     """Solve ``G C = D`` for a correlation matrix of unit diagonal.
 
-    Band-limited sound leaves it nearly singular, silent references entirely so. It is factorised by Cholesky with the
-    least loading of the diagonal that makes it possible.
+    Band-limited sound leaves it nearly singular, silent references entirely so. A loading of the diagonal makes the
+    Cholesky factor possible, the least that does, and one step of refinement takes its effect back: an error of
+    ``loading / (loading + eigenvalue)`` becomes its square.
     """
-    factor, failed = torch.linalg.cholesky_ex(G)
-    for loading in 10.0 ** torch.arange(-15.0, 0.0):
+    for loading in LOADINGS:
+        loaded = G.clone()
+        loaded.diagonal().add_(loading)
+        factor, failed = torch.linalg.cholesky_ex(loaded)
         if not failed:
             break
-        factor, failed = torch.linalg.cholesky_ex(G + loading * torch.eye(len(G), dtype=G.dtype))
-    return torch.cholesky_solve(D, factor)
+    C = torch.cholesky_solve(D, factor)
+    return C + torch.cholesky_solve(D - G @ C, factor)
 
 
 def _own_filters(correlation: _Correlation) -> Float[Tensor, "N C L C"]:
