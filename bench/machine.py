@@ -23,6 +23,11 @@ def machine() -> dict[str, object]:
     }
 
 
+def one_thread() -> dict[str, str]:
+    """Return the environment of a process whose numerical libraries use one thread each."""
+    return os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []

@@ -12,21 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from partbook.config import Options, SessionConfig
 from partbook.engine.session import separate_session
 from partbook.evaluate.separation import si_sdr
-from partbook.fit import fit
-from partbook.room.fastmnmf import FastMnmf
 from partbook.room.simulate import Hall
-from partbook.room.start import circular_gains
-from partbook.sources.nmf import Nmf
 
 from . import peers
 from .halls import Session, session
+from .iteration import iteration_speed
 from .machine import machine
 from .material import OUT
 
@@ -86,39 +82,6 @@ def measured(name: str, recording: Session) -> dict[str, object]:
         rows.append([method, *figures, f"{seconds:.0f}"])
     columns = ["SI-SDR in dB", "own spot", "by player", "main centre", "by player", "seconds"]
     return {"title": f"Session {name}", "columns": columns, "rows": rows}
-
-
-def iteration_speed(microphones: int = 8, sources: int = 5, bins: int = 1025, frames: int = 376) -> dict[str, object]:
-    """Time one iteration of FastMNMF2 with 16 components, ours and pyroomacoustics', on the same spectra."""
-    from pyroomacoustics.bss import fastmnmf2
-
-    rng = torch.Generator().manual_seed(0)
-    X_MFT = torch.randn(microphones, bins, frames, dtype=torch.complex64, generator=rng)
-    factors = Nmf.random(sources, bins, 16, frames, rng)
-    room = FastMnmf.identity(bins, circular_gains(sources, microphones))
-    X_TFM = X_MFT.permute(2, 1, 0).numpy().astype(np.complex128)
-    arguments = {"n_src": sources, "n_components": 16}
-    theirs = _seconds(lambda: fastmnmf2(X_TFM, n_iter=4, **arguments), 3)
-    theirs = (theirs - _seconds(lambda: fastmnmf2(X_TFM, n_iter=1, **arguments), 3)) / 3
-    mine = _seconds(lambda: fit(X_MFT, factors, room, iterations=4, beta=0.0), 5) / 4
-    return {
-        "title": f"One iteration of FastMNMF2, {microphones} microphones × {sources} × {bins} bins × {frames} frames",
-        "columns": ["by", "milliseconds", "times ours"],
-        "rows": [
-            ["Partbook", f"{1000 * mine:.0f}", "1.0"],
-            ["pyroomacoustics", f"{1000 * theirs:.0f}", f"{theirs / mine:.1f}"],
-        ],
-    }
-
-
-def _seconds(run: Callable[[], object], times: int) -> float:
-    """Return the shortest of several runs."""
-    best = float("inf")
-    for _ in range(times):
-        begun = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - begun)
-    return best
 
 
 def shown(table: Mapping[str, object]) -> Table:

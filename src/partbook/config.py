@@ -99,6 +99,9 @@ class SessionConfig:
         Time in which the tails of the players fall by 60 dB at the start of the fit, which then finds its own.
     diagonal_rounds, full_rounds
         Rounds of the fit with jointly diagonal covariances, and then with full-rank ones.
+    q_update
+        How the diagonaliser of the covariances is updated: ``"ip"`` (iterative projection) or ``"iss"`` (iterative
+        source steering).
     background
         Whether a stationary background takes what no player makes.
     context_s, fade_s
@@ -114,6 +117,7 @@ class SessionConfig:
     rt60_s: float = 1.2
     diagonal_rounds: int = 30
     full_rounds: int = 5
+    q_update: Literal["ip", "iss"] = "ip"
     background: bool = True
     context_s: float = 0.5
     fade_s: float = 0.2

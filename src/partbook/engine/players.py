@@ -8,7 +8,7 @@ order of the model's sources is all players, all tails, the background.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from ..dsp.stft import Stft
 from ..fit import fit
 from ..progress import OnProgress
 from ..room import start
-from ..room.fastmnmf import FastMnmf, updated_g
+from ..room.fastmnmf import FastMnmf, frequency_first, updated_g
 from ..room.fullrank import FullRank
 from ..sources.nmf import Nmf
 from ..sources.sections import Sections
@@ -160,7 +160,7 @@ def learned(
     """Learn the room from sections spread over the recording, together with their spectra."""
     chosen = spread(sections, analysis, options, config)
     parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
-    X_MFT = torch.cat(parts, -1)
+    X_MFT = frequency_first(torch.cat(parts, -1))
     frames = tuple(part.shape[-1] for part in parts)
     bands = start.half_octaves(analysis.bin_hz, analysis.bins)
     leakage_BNM = start.leakage(X_MFT.abs().square(), analysis.spots, bands)
@@ -171,7 +171,7 @@ def learned(
         ),
         frames,
     )
-    diagonal = heard(X_MFT, spectra.power(), analysis)
+    diagonal = heard(X_MFT, spectra.power(), analysis, config)
     alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
     spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **alike)
     full = FullRank.from_diagonal(diagonal)
@@ -210,13 +210,13 @@ def background(power_MFT: Float[Tensor, "M F T"]) -> Float[Tensor, " F"]:
     return 0.1 * mean_FT.kthvalue(quiet, dim=-1).values + 1e-9
 
 
-def heard(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis) -> FastMnmf:
+def heard(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis, config: SessionConfig) -> FastMnmf:
     """Return the room in which every microphone stands for itself, its gains those that explain the powers best."""
     g_NM = start.spot_gains(len(lambda_NFT), len(analysis.live), analysis.spots).to(X_MFT.device)
     g_NM[len(analysis.spots) :] = 1
-    room = FastMnmf.identity(analysis.bins, g_NM)
+    room = FastMnmf.identity(analysis.bins, g_NM, config.q_update)
     for _ in range(10):
-        room = FastMnmf(room.Q_FMM, updated_g(X_MFT, lambda_NFT, room.Q_FMM, room.g_NM))
+        room = replace(room, g_NM=updated_g(X_MFT, lambda_NFT, room.Q_FMM, room.g_NM))
     return room
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from ..axes import Gain_NM, Mixing_FMM, Power_NFT, Spectrum_MFT
@@ -38,9 +38,18 @@ TINY = 1e-150
 def bands(X_MFT: Spectrum_MFT) -> Iterator[slice]:
     """Yield slices of frequencies whose products of microphone pairs take about :data:`BAND_BYTES`."""
     microphones, bins, frames = X_MFT.shape
-    width = max(1, BAND_BYTES // (microphones**2 * frames * X_MFT.real.element_size()))
-    for start in range(0, bins, width):
-        yield slice(start, min(start + width, bins))
+    return _slices(bins, microphones**2 * frames * X_MFT.real.element_size())
+
+
+def _slices(bins: int, bytes_per_bin: int) -> Iterator[slice]:
+    """Yield slices of bins that take about :data:`BAND_BYTES`."""
+    width = max(1, BAND_BYTES // max(1, bytes_per_bin))
+    return (slice(start, min(start + width, bins)) for start in range(0, bins, width))
+
+
+def frequency_first(X_MFT: Spectrum_MFT) -> Spectrum_MFT:
+    """Return the same spectra laid out so that a band of frequencies is one piece of memory: twice as fast here."""
+    return X_MFT.transpose(0, 1).contiguous().transpose(0, 1)
 
 
 def diagonalised_power(X_MFT: Spectrum_MFT, Q_FMM: Mixing_FMM) -> Power_FMT:
@@ -99,13 +108,21 @@ def weighted_covariances(X_MFT: Spectrum_MFT, weight_FMT: Power_FMT) -> Complex[
         pairs.addcmul_(r_FMT[:, a : a + 1], i_FMT[:, a + 1 :], value=-1)
         done += microphones - a - 1
     sums_FMP = (weight_FMT @ products.mT).double() / frames
+    place_MM, sign_MM = _places(microphones, X_MFT.device)
+    return torch.complex(sums_FMP[..., place_MM[0]], sums_FMP[..., place_MM[1]] * sign_MM)
+
+
+def _places(microphones: int, device: torch.device) -> tuple[Int[Tensor, "2 M M"], Float[Tensor, "M M"]]:
+    """Return where the real and the imaginary part of every entry stand among the products, and the latter's sign."""
     half = microphones * (microphones + 1) // 2
-    V_FMMM = torch.zeros(bins, microphones, microphones, microphones, dtype=torch.complex128, device=X_MFT.device)
-    a, b = torch.triu_indices(microphones, microphones, device=X_MFT.device)
-    V_FMMM.real[..., a, b] = V_FMMM.real[..., b, a] = sums_FMP[..., :half]
-    a, b = torch.triu_indices(microphones, microphones, 1, device=X_MFT.device)
-    V_FMMM.imag[..., a, b], V_FMMM.imag[..., b, a] = sums_FMP[..., half:], -sums_FMP[..., half:]
-    return V_FMMM
+    place_MM = torch.zeros(2, microphones, microphones, dtype=torch.long, device=device)
+    sign_MM = torch.zeros(microphones, microphones, dtype=torch.float64, device=device)
+    a, b = torch.triu_indices(microphones, microphones, device=device)
+    place_MM[0, a, b] = place_MM[0, b, a] = torch.arange(half, device=device)
+    a, b = torch.triu_indices(microphones, microphones, 1, device=device)
+    place_MM[1, a, b] = place_MM[1, b, a] = half + torch.arange(len(a), device=device)
+    sign_MM[a, b], sign_MM[b, a] = 1, -1
+    return place_MM, sign_MM
 
 
 def loaded(V_FMMM: Complex[Tensor, "F M M M"], epsilon: float) -> Complex[Tensor, "F M M M"]:
@@ -137,13 +154,39 @@ def iterative_projection(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) 
     return Q_FMM
 
 
-def updated_Q(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, g_NM: Gain_NM) -> Mixing_FMM:
-    """Return Q after one round of iterative projection."""
+def iterative_source_steering(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) -> Mixing_FMM:
+    """Return Q after steering it along its rows one by one: ``Q <- Q - v q_m^H``, without any inverse.
+
+    ``v_k = q_k^H V_k q_m / q_m^H V_k q_m`` and ``v_m = 1 - (q_m^H V_m q_m)^(-1/2)``, where every step starts from the
+    Q of the step before (Scheibler & Ono, "Fast and stable blind source separation with rank-1 updates", ICASSP 2020,
+    equation 13). Each lowers the likelihood's bound as :func:`iterative_projection` does, by another path.
+    """
+    for m in range(Q_FMM.shape[-1]):
+        row_FM = Q_FMM[:, m]
+        towards_FMM = (V_FMMM @ row_FM.conj()[:, None, :, None])[..., 0]
+        power_FM = (row_FM[:, None] * towards_FMM).sum(-1).real
+        step_FM = (Q_FMM * towards_FMM).sum(-1) / power_FM
+        step_FM[:, m] = 1 - power_FM[:, m].rsqrt()
+        Q_FMM = Q_FMM - step_FM[..., None] * row_FM[:, None]
+    return Q_FMM
+
+
+UPDATES = {"ip": iterative_projection, "iss": iterative_source_steering}
+"""Ways to update Q by name."""
+
+
+def updated_Q(
+    X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, g_NM: Gain_NM, update: str = "ip"
+) -> Mixing_FMM:
+    """Return Q after one round of iterative projection (``"ip"``) or of iterative source steering (``"iss"``)."""
     updated_FMM, epsilon = torch.empty_like(Q_FMM), torch.finfo(X_MFT.dtype).eps
-    for band in bands(X_MFT):
-        weight_FMT = mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()
-        V_FMMM = loaded(weighted_covariances(X_MFT[:, band], weight_FMT), epsilon)
-        updated_FMM[band] = iterative_projection(Q_FMM[band], V_FMMM)
+    # The systems are far smaller than the products they come from: they are solved over wider bands.
+    for wide in _slices(len(Q_FMM), 16 * Q_FMM.shape[-1] ** 3):
+        X, lambda_ = X_MFT[:, wide], lambda_NFT[:, wide]
+        V_FMMM = torch.cat(
+            [weighted_covariances(X[:, band], mixture_power(lambda_[:, band], g_NM).reciprocal_()) for band in bands(X)]
+        )
+        updated_FMM[wide] = UPDATES[update](Q_FMM[wide], loaded(V_FMMM, epsilon))
     return updated_FMM
 
 
@@ -175,15 +218,19 @@ class FastMnmf:
         The diagonaliser, double precision.
     g_NM
         Power gain of every source in every diagonalised channel; sums to 1 over the channels.
+    q_update
+        How Q is updated, a key of :data:`UPDATES`.
     """
 
     Q_FMM: Mixing_FMM
     g_NM: Gain_NM
+    q_update: str = "ip"
 
     @classmethod
-    def identity(cls, bins: int, g_NM: Gain_NM) -> FastMnmf:
+    def identity(cls, bins: int, g_NM: Gain_NM, q_update: str = "ip") -> FastMnmf:
         """Return the room in which every diagonalised channel is one microphone."""
-        return cls(torch.eye(g_NM.shape[1], dtype=torch.complex128, device=g_NM.device).repeat(bins, 1, 1), g_NM)
+        eye_MM = torch.eye(g_NM.shape[1], dtype=torch.complex128, device=g_NM.device)
+        return cls(eye_MM.repeat(bins, 1, 1), g_NM, q_update)
 
     def pressure(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float) -> tuple[Power_NFT, Power_NFT]:
         """Return what pulls every source up and down. Raise ValueError unless beta is 0, the likelihood."""
@@ -194,8 +241,9 @@ class FastMnmf:
     def update(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT) -> tuple[FastMnmf, Float[Tensor, "N F"]]:
         """Return the room after one update of its gains and of Q, and the gain its normalisation gives the sources."""
         g_NM = updated_g(observed, lambda_NFT, self.Q_FMM, self.g_NM)
-        Q_FMM, g_NM, gain_NF = normalised(updated_Q(observed, lambda_NFT, self.Q_FMM, g_NM), g_NM)
-        return FastMnmf(Q_FMM, g_NM), gain_NF
+        Q_FMM = updated_Q(observed, lambda_NFT, self.Q_FMM, g_NM, self.q_update)
+        Q_FMM, g_NM, gain_NF = normalised(Q_FMM, g_NM)
+        return FastMnmf(Q_FMM, g_NM, self.q_update), gain_NF
 
     def divergence(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float = 0) -> float:
         """Return the negative log likelihood, up to a constant."""
