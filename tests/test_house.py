@@ -20,7 +20,7 @@ LAYERS = [
     {"pitch", "sources", "singer", "room"},
     {"fit", "wiener", "coherent", "stems", "zoo"},
     {"engine", "data"},
-    {"separate", "__init__"},
+    {"separate", "track", "__init__"},
     {"train", "evaluate", "listen", "report"},
     {"cli", "__main__", "demo", "doctor", "studio"},
 ]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-# The function, not the module of the same name; the module is light, and what it needs is imported when it runs.
+# The functions, not the modules of the same names; the modules are light, and what they need is imported when they run.
 from .separate import separate, separate_into
+from .track import track, track_into
 
 _HOMES = {
     "AudioError": "errors",
@@ -26,6 +27,7 @@ _HOMES = {
     "Source": "stems",
     "Stems": "stems",
     "Track": "pitch.tracks",
+    "Tracks": "pitch.tracking",
     "TrackError": "errors",
     "Voice": "ensemble",
     "read_f0": "pitch.tracks",
@@ -33,7 +35,7 @@ _HOMES = {
     "write_f0": "pitch.tracks",
 }
 
-__all__ = [*_HOMES, "separate", "separate_into"]
+__all__ = [*_HOMES, "separate", "separate_into", "track", "track_into"]
 
 
 def __getattr__(name: str) -> object:

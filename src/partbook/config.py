@@ -7,9 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import OptionError
+from .errors import OptionError, nearest
 
 Format = Literal["flac", "wav"]
+
+SALIENCES = ("harmonic",)
+"""What the pitch of voices can be heard through: ``harmonic`` is a decomposition into combs, without training."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -28,12 +31,15 @@ class Options:
         Threads of numerical kernels; None leaves PyTorch's choice.
     memory_bytes
         About how much memory may be used, whatever the duration.
+    salience
+        What the pitch of voices is heard through where it is not given, one of :data:`SALIENCES`.
     """
 
     seed: int = 0
     device: str = "cpu"
     threads: int | None = None
     memory_bytes: int = 2 * 10**9
+    salience: str = "harmonic"
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -42,6 +48,7 @@ class Options:
             raise OptionError("at least one thread", f"{self.threads}")
         if self.memory_bytes < 10**8:
             raise OptionError("at least 100MB of memory", f"{self.memory_bytes} bytes", "--memory 2GB")
+        known_salience(self.salience)
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,19 @@ class SessionConfig:
     fade_s: float = 0.2
 
 
+def known_salience(name: str) -> str:
+    """Return the name of a salience.
+
+    Raises
+    ------
+    OptionError
+        If there is none of this name.
+    """
+    if name not in SALIENCES:
+        raise OptionError("a salience that is known", f"{name!r}", f"--salience {nearest(name, SALIENCES)}")
+    return name
+
+
 def parse_bytes(text: str) -> int:
     """Return the number of bytes that ``2GB``, ``1.5G``, ``500 MB`` or ``100000000`` says; units of 1000.
 
@@ -137,4 +157,4 @@ def parse_bytes(text: str) -> int:
     return math.floor(float(found[1]) * _UNITS[found[2]])
 
 
-__all__ = ["Format", "Options", "SessionConfig", "VoicesConfig", "parse_bytes"]
+__all__ = ["SALIENCES", "Format", "Options", "SessionConfig", "VoicesConfig", "known_salience", "parse_bytes"]

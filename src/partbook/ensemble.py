@@ -27,6 +27,9 @@ ANY_RANGE_HZ = (60.0, 1100.0)
 LETTERS = {"S": "soprano", "M": "mezzo", "A": "alto", "T": "tenor", "R": "baritone", "B": "bass"}
 """The letters of ``--voices SATB``, high to low."""
 
+Voices = str | int | Iterable[str] | None
+"""Ways of naming voices: the text of ``--voices``, a number, names; None is not to name them."""
+
 _EXAMPLES = "SATB, soprano,alto,tenor or 4"
 
 
@@ -113,6 +116,13 @@ def named_voices(names: Iterable[str]) -> tuple[Voice, ...]:
     return tuple(voices)
 
 
+def named_singers(voices: Voices) -> tuple[Voice, ...] | None:
+    """Return the voices as they are named, in any of the ways of naming them."""
+    if voices is None:
+        return None
+    return parse_voices(str(voices)) if isinstance(voices, str | int) else named_voices(voices)
+
+
 def high_to_low(voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
     """Return voices by the middle of their ranges, highest first; as given where a name says nothing of its range."""
     if any((voice.low_hz, voice.high_hz) == ANY_RANGE_HZ for voice in voices):
@@ -168,8 +178,10 @@ __all__ = [
     "LETTERS",
     "RANGES_HZ",
     "Voice",
+    "Voices",
     "check_ids",
     "high_to_low",
+    "named_singers",
     "named_voices",
     "parse_voices",
     "range_hz",

@@ -75,6 +75,26 @@ class Progress:
             raise Cancelled(f"cancelled during {self._stage}")
 
 
+class Messages:
+    """Pass events on, and keep what they say.
+
+    Parameters
+    ----------
+    on_progress
+        Who else listens, or None.
+    """
+
+    def __init__(self, on_progress: OnProgress | None = None) -> None:
+        self._report = on_progress or _ignore
+        self.lines: list[str] = []
+
+    def __call__(self, event: ProgressEvent) -> object:
+        """Keep the message of an event, if it has one."""
+        if event.message:
+            self.lines.append(event.message)
+        return self._report(event)
+
+
 class Stopwatch:
     """Pass events on, and remember how long every stage took.
 

@@ -5,13 +5,13 @@ Everything heavy is imported where it is used: ``import partbook`` and the help 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import Format, Options
-from .ensemble import Voice, high_to_low, named_voices, parse_voices
+from .ensemble import Voice, Voices, high_to_low, named_singers, named_voices
 from .errors import OptionError, TrackError
 from .progress import OnProgress, Stopwatch
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .pitch.tracks import Track
     from .stems import Separation, Stems
 
-Voices = str | int | Iterable[str] | None
 F0 = Sequence["str | Path"] | Mapping[str, "str | Path | Track"] | None
 
 
@@ -174,13 +173,6 @@ def separate_recording(
         singers, tracks = given_f0(recording, named_singers(voices), f0)
         separation = separate_voices(recording, singers, f0=tracks, options=options, on_progress=on_progress)
     return replace(separation, config=asdict(options) | dict(separation.config))
-
-
-def named_singers(voices: Voices) -> tuple[Voice, ...] | None:
-    """Return the voices as they are named, in any of the ways of naming them."""
-    if voices is None:
-        return None
-    return parse_voices(str(voices)) if isinstance(voices, str | int) else named_voices(voices)
 
 
 def given_f0(

@@ -59,7 +59,7 @@ def test_confidence_lies_between_0_and_1_and_silence_is_unvoiced():
 def test_blocks_of_listening_do_not_change_what_is_heard(sung, monkeypatch):
     recording = recording_from_array(sung.parts[:, 0, : 4 * RATE].sum(0), RATE)
     _, f0_hz, strength = observed_peaks(recording, SalienceConfig(), None)
-    monkeypatch.setattr("partbook.pitch.track.BLOCK_S", 1.3)
+    monkeypatch.setitem(observed_peaks.__globals__, "BLOCK_S", 1.3)
     _, again_hz, _ = observed_peaks(recording, SalienceConfig(), None)
     first = strength[:, 0] > 0.1 * strength.max()
     assert np.mean(np.abs(f0_hz[first, 0] / again_hz[first, 0] - 1) < 1e-3) > 0.98

@@ -101,8 +101,11 @@ def track_voices(
     decode = decode or DecodeConfig()
     times_s, f0_hz, strength = observed_peaks(recording, salience or SalienceConfig(), on_progress)
     evidence = evidence_of(strength, decode)
+    likely = likely_voices(strength)
     if voices is None:
-        voices = parse_voices(str(likely_voices(strength)))
+        voices = parse_voices(str(likely))
+    elif strength.any():
+        tell_count(len(voices), likely, on_progress)
     registers = [np.sqrt(voice.low_hz * voice.high_hz) for voice in voices]
     path_hz, chosen = _decoded(f0_hz, evidence, voices, registers, decode)
     # Once more, with every voice's register where it was found to sing.
@@ -144,6 +147,13 @@ def likely_voices(strength: np.ndarray) -> int:
         return FEWEST_VOICES
     ratio = np.median(loud / loud[:, :1], 0)
     return int(np.clip((ratio > FAINTEST_VOICE).sum(), FEWEST_VOICES, MOST_VOICES))
+
+
+def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
+    """Say through the progress if another number of voices was asked for than is heard."""
+    if asked != likely:
+        message = f"about {likely} voices are heard, {asked} were asked for; --voices says who sings"
+        Progress("listen", 1, on_progress).step(message)
 
 
 def _decoded(

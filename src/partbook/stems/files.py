@@ -218,18 +218,10 @@ def _write_f0(separation: Separation, folder: Path) -> None:
 def _manifest(separation: Separation, sounds: Sequence[Path]) -> dict[str, object]:
     """Return what ``manifest.json`` holds: everything that the same input and seed give again."""
     recording = separation.recording
-    files = {microphone.file for microphone in recording.microphones}
-    single = len(files) == 1 and "" not in files
     described = [{"file": path.name, "sha256": file_sha256(path)} for path in sounds]
     manifest = {
         "schema": SCHEMA,
-        "input": {
-            "name": files.pop() if single else recording.name,
-            "sha256": recording.sha256(),
-            "rate": recording.sample_rate,
-            "length": recording.length,
-            "start": recording.start,
-        },
+        "input": described_input(recording),
         "microphones": [asdict(microphone) for microphone in recording.microphones],
         "sources": [
             {"id": source.id, "name": source.name, "confidence": round(source.confidence, 4)} | file
@@ -241,6 +233,19 @@ def _manifest(separation: Separation, sounds: Sequence[Path]) -> dict[str, objec
         "versions": versions(),
     }
     return manifest | ({"setup": dict(recording.setup)} if recording.setup else {})
+
+
+def described_input(recording: Recording) -> dict[str, object]:
+    """Return what a manifest says of a recording: enough to know it again."""
+    files = {microphone.file for microphone in recording.microphones}
+    single = len(files) == 1 and "" not in files
+    return {
+        "name": files.pop() if single else recording.name,
+        "sha256": recording.sha256(),
+        "rate": recording.sample_rate,
+        "length": recording.length,
+        "start": recording.start,
+    }
 
 
 def versions() -> dict[str, str]:
@@ -259,4 +264,4 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-__all__ = ["RESIDUAL", "SCHEMA", "checked_blocks", "file_sha256", "track_name", "versions", "write"]
+__all__ = ["RESIDUAL", "SCHEMA", "checked_blocks", "described_input", "file_sha256", "track_name", "versions", "write"]
