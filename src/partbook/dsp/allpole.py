@@ -119,6 +119,7 @@ class _AllPole(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, a: Tensor) -> Tensor:
+        """Solve the system forwards."""
         order = a.shape[-1]
         bands = _bands(a.detach().double().reshape(-1, x.shape[-1], order).cpu().numpy())
         y = _solved(bands, x.detach().double().reshape(-1, x.shape[-1]).cpu().numpy(), transposed=False)
@@ -130,6 +131,7 @@ class _AllPole(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, dy: Tensor) -> tuple[Tensor, Tensor]:
+        """Solve the transposed system: the filter runs from the end to the start."""
         (y,) = ctx.saved_tensors
         g = _solved(ctx.bands, dy.double().reshape(-1, dy.shape[-1]).cpu().numpy(), transposed=True)
         g = torch.from_numpy(g).reshape(dy.shape).to(dy)
