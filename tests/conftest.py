@@ -34,7 +34,10 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def engines(monkeypatch):
-    """Put fixed shares in the place of both engines; return what they were asked to do."""
+    """Put fixed shares in the place of both engines; return what they were asked to do.
+
+    ``engines["sung"] = shares.steady`` makes them hear steady voices where no F0 is given.
+    """
     from shares import split
 
     from partbook.audio import source_names
@@ -44,7 +47,9 @@ def engines(monkeypatch):
 
     def separate_voices(recording, voices, *, f0, options, on_progress=None):
         asked.update(recording=recording, voices=voices, f0=f0, options=options)
-        return split(recording, [voice.name for voice in voices or parse_voices("SATB")], f0, seed=options.seed)
+        voices = voices or parse_voices("SATB")
+        f0 = f0 or asked.get("sung", lambda recording, voices: {})(recording, voices)
+        return split(recording, [voice.name for voice in voices], f0, seed=options.seed)
 
     def separate_session(recording, *, options, on_progress=None):
         asked.update(recording=recording, options=options)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from partbook.pitch.tracks import Track
 from partbook.stems import Block, Separation, Source
 
 
@@ -16,3 +17,12 @@ def split(recording, names=("Soprano", "Bass"), f0=None, block=1000, seed=0, gai
 
     sources = tuple(Source(name.lower(), name) for name in names)
     return Separation(recording, sources, blocks, f0 or {}, {"shares": shares.tolist()}, seed)
+
+
+def steady(recording, voices):
+    """Return a steady track per voice, a fifth apart, as long as the recording."""
+    times_s = np.arange(0, recording.length / recording.sample_rate, 0.008)
+    return {
+        voice.id: Track(times_s, np.full(len(times_s), 660.0 / 1.5**n), np.full(len(times_s), 0.9))
+        for n, voice in enumerate(voices)
+    }

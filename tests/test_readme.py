@@ -1,4 +1,4 @@
-"""What the README promises is true of the program."""
+"""What the README and the page on F0 promise is true of the program."""
 
 import re
 import shlex
@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from shares import steady
 
 from partbook import cli
 from partbook.pitch.tracks import Track, write_f0
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+ON_F0 = (REPOSITORY / "docs/f0.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def recordings(folder, rng):
@@ -34,18 +36,22 @@ def recordings(folder, rng):
         write_f0(f0 / f"{name}.csv", Track(np.arange(9) * 0.005, np.full(9, f0_hz), np.ones(9)))
 
 
+def run_all(text, folder):
+    """Run every command of a page in the working folder; return how many there are."""
+    commands = [line for block in blocks("sh", text) for line in block.splitlines() if line.startswith("partbook ")]
+    for command in commands:
+        tokens = shlex.split(command, comments=True)[1:]
+        expanded = [str(path) for token in tokens for path in (sorted(folder.glob(token)) if "*" in token else [token])]
+        assert cli.main([*expanded]) == 0, command
+    return len(commands)
+
+
 def test_every_command_of_the_readme_works(tmp_path, rng, engines, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("partbook.report.write_report", lambda folder: None)
     recordings(tmp_path, rng)
-    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("partbook ")]
-    assert len(commands) >= 12
-    for command in commands:
-        tokens = shlex.split(command, comments=True)[1:]
-        expanded = [
-            str(path) for token in tokens for path in (sorted(tmp_path.glob(token)) if "*" in token else [token])
-        ]
-        assert cli.main([*expanded]) == 0, command
+    engines["sung"] = steady
+    assert run_all(README, tmp_path) >= 13
     assert sorted(path.name for path in (tmp_path / "separated").iterdir()) == sorted(
         ["mix", "quartet", "one", "two", "three", "My concert", "multitrack", tmp_path.name]
     )
@@ -68,3 +74,28 @@ def test_the_commands_that_set_themselves_up_exist():
         assert (REPOSITORY / script).is_file()
     test_command = next(line for line in blocks("sh")[0].splitlines() if "test" in line).split("#")[0].strip()
     assert test_command in (REPOSITORY / ".ci/run").read_text()
+
+
+def test_every_command_of_the_page_on_f0_works(tmp_path, rng, engines, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("partbook.report.write_report", lambda folder: None)
+    recordings(tmp_path, rng)
+    engines["sung"] = steady
+    assert run_all(ON_F0, tmp_path) >= 8
+    table = re.findall(r"^\| (`.*?) \|", ON_F0, re.MULTILINE)
+    promised = {name for cell in table for name in re.findall(r"`(.*?)`", cell)}
+    written = {str(path.relative_to("tracked/quartet")) for path in Path("tracked/quartet").rglob("*.*")}
+    assert len(promised) == 7 and promised <= written
+
+
+def test_the_python_of_the_page_on_f0_runs(tmp_path, engines, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    engines["sung"] = steady
+    times_s = np.arange(16_000) / 16_000
+    chord = sum(np.sin(2 * np.pi * k * hz * times_s) / k for hz in (523, 330, 262, 131) for k in range(1, 8))
+    soundfile.write("quartet.wav", 0.1 * chord, 16_000)
+    scope = {}
+    exec(compile(blocks("python", ON_F0)[0], "f0.md", "exec"), scope)
+    assert list(scope["tracks"]) == list(scope["heard"]) == ["soprano", "alto", "tenor", "bass"]
+    assert abs(scope["heard"]["bass"].median_hz - 131) < 2
+    assert sorted(path.suffix for path in (tmp_path / "tracked/quartet").rglob("*.*")).count(".csv") == 4

@@ -29,9 +29,12 @@ Names = Annotated[str, Parameter(show_default=False)]
 
 @contextmanager
 def bars(quiet: bool) -> Iterator[OnProgress | None]:
-    """Show one progress bar per stage on a terminal."""
-    if quiet or not sys.stderr.isatty():
+    """Show what the events of a run say, and on a terminal one progress bar per stage."""
+    if quiet:
         yield None
+        return
+    if not sys.stderr.isatty():
+        yield lambda event: complain(event.message) if event.message else None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -49,6 +52,8 @@ def bars(quiet: bool) -> Iterator[OnProgress | None]:
             if event.stage not in tasks:
                 tasks[event.stage] = progress.add_task(event.stage, total=event.total, left="")
             left = f"{event.eta_s:.0f} s left" if event.eta_s > 0 else ""
+            if event.message:
+                progress.console.print(f"partbook: {event.message}", markup=False, highlight=False)
             progress.update(tasks[event.stage], completed=event.done, total=event.total, left=left)
 
         yield show

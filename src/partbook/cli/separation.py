@@ -31,6 +31,7 @@ def separate(
     device: str = "cpu",
     threads: int | None = None,
     memory: str = "2GB",
+    salience: str = "harmonic",
     format: Format = "flac",
     quiet: Flag = False,
     json: Flag = False,
@@ -71,6 +72,8 @@ def separate(
         Threads to compute with.
     memory
         About how much memory to use.
+    salience
+        What the pitch of voices is heard through where it is not given: harmonic.
     format
         Sound files to write; FLAC gives way to float WAV where it cannot hold the result.
     quiet
@@ -81,7 +84,7 @@ def separate(
     from ..report import write_report
     from ..separate import separate_into
 
-    _check_batch(inputs, voices, f0, name)
+    check_batch(inputs, voices, name, "separate", f0)
     settings = {
         "voices": voices,
         "f0": f0,
@@ -90,7 +93,7 @@ def separate(
         "from_s": from_s,
         "to_s": to_s,
     }
-    options = Options(seed, device, threads, parse_bytes(memory))
+    options = Options(seed, device, threads, parse_bytes(memory), salience)
     results: list[dict[str, object]] = []
     for path in inputs:
         try:
@@ -116,12 +119,14 @@ def separate(
     return PARTLY_FAILED if any("error" in result for result in results) else FINE
 
 
-def _check_batch(inputs: Sequence[Path], voices: str | None, f0: Sequence[Path], name: str | None) -> None:
+def check_batch(
+    inputs: Sequence[Path], voices: str | None, name: str | None, verb: str, f0: Sequence[Path] = ()
+) -> None:
     """Raise OptionError for what is wrong with the flags alone, whatever the inputs hold."""
     from ..ensemble import parse_voices
 
     if not inputs:
-        raise OptionError("at least one INPUT", "none", "partbook separate mix.wav --voices SATB")
+        raise OptionError("at least one INPUT", "none", f"partbook {verb} mix.wav --voices SATB")
     if voices is not None:
         parse_voices(voices)
     if len(inputs) > 1 and (name is not None or f0):

@@ -52,8 +52,7 @@ def write_midi(
     """
     import mido
 
-    if not 1 <= bend_semitones <= 24:
-        raise OptionError("a bend range of 1 to 24 semitones", f"{bend_semitones}", "--bend-range 2")
+    check_range(bend_semitones)
     notes = notes_of(tracks.values(), config)
     file = mido.MidiFile(type=1, ticks_per_beat=_TICKS_PER_BEAT, charset="utf-8")
     file.add_track().append(mido.MetaMessage("set_tempo", tempo=_BEAT_US))
@@ -68,6 +67,12 @@ def write_midi(
             at = tick
     file.save(path)
     return notes
+
+
+def check_range(bend_semitones: int) -> None:
+    """Raise OptionError for a range of pitch bends that is out of bounds."""
+    if not 1 <= bend_semitones <= 24:
+        raise OptionError("a bend range of 1 to 24 semitones", f"{bend_semitones}", "--bend-range 2")
 
 
 def _setting_up(channel: int, bend_semitones: int) -> list:
@@ -118,4 +123,4 @@ def _tick(time_s: float) -> int:
     return round(time_s * _TICKS_PER_S)
 
 
-__all__ = ["BEND_SEMITONES", "write_midi"]
+__all__ = ["BEND_SEMITONES", "check_range", "write_midi"]

@@ -152,7 +152,7 @@ def likely_voices(strength: np.ndarray) -> int:
 def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
     """Say through the progress if another number of voices was asked for than is heard."""
     if asked != likely:
-        message = f"about {likely} voices are heard, {asked} were asked for; --voices says who sings"
+        message = f"about {likely} voices are heard, {asked} were asked for; try --voices {likely}"
         Progress("listen", 1, on_progress).step(message)
 
 
