@@ -25,8 +25,8 @@ from .material import OUT, REPOSITORY, SHARED
 
 SCORED_SECONDS, SCORED_RATE = 60, 44_100
 
-Job = Callable[[], Callable[[], object]]
-"""Sets something up and returns what is to be timed."""
+Job = Callable[[Path], Callable[[], object]]
+"""Sets something up in an empty folder and returns what is to be timed."""
 
 
 def speed(names: list[str] | None = None) -> dict[str, object]:
@@ -51,7 +51,7 @@ def scores(channels: int) -> tuple[np.ndarray, np.ndarray]:
 def ours_images(channels: int) -> Job:
     """BSS Eval 4 of a minute in windows of a second."""
 
-    def job() -> Callable[[], object]:
+    def job(folder: Path) -> Callable[[], object]:
         from partbook.evaluate.bss_eval import bss_eval_windows, reader
 
         read = reader(*scores(channels))
@@ -63,7 +63,7 @@ def ours_images(channels: int) -> Job:
 def museval_images(channels: int) -> Job:
     """The same by museval."""
 
-    def job() -> Callable[[], object]:
+    def job(folder: Path) -> Callable[[], object]:
         found = importlib.util.find_spec("museval")
         # The package itself refuses to load where FFmpeg is missing; its metrics do not need it.
         spec = importlib.util.spec_from_file_location(
@@ -80,7 +80,7 @@ def museval_images(channels: int) -> Job:
     return job
 
 
-def ours_sources() -> Callable[[], object]:
+def ours_sources(folder: Path) -> Callable[[], object]:
     """BSS Eval 3 of a minute as a whole."""
     from partbook.evaluate.bss_eval import bss_eval_sources
 
@@ -88,7 +88,7 @@ def ours_sources() -> Callable[[], object]:
     return lambda: bss_eval_sources(references, estimates)
 
 
-def mir_eval_sources() -> Callable[[], object]:
+def mir_eval_sources(folder: Path) -> Callable[[], object]:
     """The same by mir_eval."""
     import mir_eval.separation
 
@@ -96,7 +96,7 @@ def mir_eval_sources() -> Callable[[], object]:
     return lambda: mir_eval.separation.bss_eval_sources(references, estimates, compute_permutation=False)
 
 
-def fast_bss_eval_sources() -> Callable[[], object]:
+def fast_bss_eval_sources(folder: Path) -> Callable[[], object]:
     """The same by fast_bss_eval, exact solver."""
     import fast_bss_eval
 
@@ -104,12 +104,12 @@ def fast_bss_eval_sources() -> Callable[[], object]:
     return lambda: fast_bss_eval.bss_eval_sources(references, estimates, compute_permutation=False)
 
 
-def evaluate_hour() -> Callable[[], object]:
-    """``partbook evaluate`` of an hour of five sources at 44.1 kHz, with floors and ceilings."""
+def evaluate_hour(folder: Path) -> Callable[[], object]:
+    """What ``partbook evaluate`` does for an hour of five sources at 44.1 kHz: floors, ceilings and all files."""
     from partbook.evaluate.evaluation import evaluate
     from partbook.evaluate.tables import rows
+    from partbook.evaluate.writing import write_evaluation
 
-    folder = Path(tempfile.mkdtemp(dir=OUT))
     rng = np.random.default_rng(0)
     for kind in ("references", "estimates"):
         (folder / kind).mkdir()
@@ -117,34 +117,38 @@ def evaluate_hour() -> Callable[[], object]:
             with soundfile.SoundFile(folder / kind / f"part{n}.wav", "w", 44_100, 1, "PCM_16") as file:
                 for _ in range(3600):
                     file.write(0.05 * rng.standard_normal(44_100))
-    return lambda: rows(evaluate(folder / "references", folder / "estimates"))
+
+    def run() -> None:
+        evaluation = evaluate(folder / "references", folder / "estimates")
+        write_evaluation(folder / "scores", evaluation, rows(evaluation))
+
+    return run
 
 
 def separate_voices(mixture: str, references: str, blind: bool) -> Job:
     """Separate a recording of voices."""
 
-    def job() -> Callable[[], object]:
+    def job(folder: Path) -> Callable[[], object]:
         from partbook.separate import separate_into
 
         f0 = sorted((OUT / references / "f0").glob("*.csv"))
         order = [path for voice in ("soprano", "alto", "tenor", "bass") for path in f0 if path.stem == voice]
-        out = Path(tempfile.mkdtemp(dir=OUT))
-        return lambda: separate_into(out, SHARED / mixture, voices="SATB", f0=() if blind else order)
+        return lambda: separate_into(folder, SHARED / mixture, voices="SATB", f0=() if blind else order)
 
     return job
 
 
-def separate_session() -> Callable[[], object]:
+def separate_session(folder: Path) -> Callable[[], object]:
     """Separate a session of eight microphones at 48 kHz, 12 s: the quintet and its own beginning."""
     from partbook.separate import separate_into
 
-    folder = Path(tempfile.mkdtemp(dir=OUT)) / "session"
-    folder.mkdir()
+    recorded = folder / "session"
+    recorded.mkdir()
     for path in sorted((SHARED / "ensembles/quintet_session/mics").glob("*.flac")):
         samples, rate = soundfile.read(path)
-        soundfile.write(folder / path.name, np.concatenate([samples, samples[: 2 * rate]])[: 12 * rate], rate)
+        soundfile.write(recorded / path.name, np.concatenate([samples, samples[: 2 * rate]])[: 12 * rate], rate)
     spots, main = ["Violin1", "Violin2", "Flute", "Clarinet", "Cello"], ["Left", "Center", "Right"]
-    return lambda: separate_into(folder.parent, folder, spots=spots, main=main)
+    return lambda: separate_into(folder, recorded, spots=spots, main=main)
 
 
 _EXCERPT = ("voices/rossinyol_excerpts/7.984/mix.flac", "quartet-excerpts/references/7.984")
@@ -183,13 +187,14 @@ def _in_own_process(name: str) -> dict[str, float]:
 def _measure(name: str) -> None:
     warnings.simplefilter("ignore")
     OUT.mkdir(parents=True, exist_ok=True)
-    run = JOBS[name]()
     seconds, runs = math.inf, 0
-    # The best of some runs: other work on the machine only ever adds to the time.
-    while runs < 1 or (runs < 3 and seconds < 20):
-        started = time.perf_counter()
-        run()
-        seconds, runs = min(seconds, time.perf_counter() - started), runs + 1
+    with tempfile.TemporaryDirectory(dir=OUT) as folder:
+        run = JOBS[name](Path(folder))
+        # The best of some runs: other work on the machine only ever adds to the time.
+        while runs < 1 or (runs < 3 and seconds < 20):
+            started = time.perf_counter()
+            run()
+            seconds, runs = min(seconds, time.perf_counter() - started), runs + 1
     memory_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     sys.stdout.write(json.dumps({"seconds": seconds, "memory_gb": memory_gb}) + "\n")
 

@@ -110,6 +110,18 @@ def test_what_is_wrong_is_named_and_the_rest_scored(song, partbook, fault):
     assert scored["soprano"]["si_sdr"]["value"] > 0
 
 
+def test_references_that_are_silent_or_ragged_are_named(song, partbook):
+    write_stems(song / "silent", 0 * stems(4))
+    code, out, err = partbook("evaluate", "silent", "good", "--alone", "--json")
+    assert code == 3 and json.loads(out)["systems"][0]["figures"]["si_sdr"]["value"] is None
+    assert all(f"reference {voice}: silent throughout" in err for voice in VOICES)
+    write_stems(song / "ragged", stems(SECONDS))
+    soundfile.write("ragged/alto.wav", stems(SECONDS)[1, 0, : 5 * RATE], RATE)
+    code, out, err = partbook("evaluate", "ragged", "good", "--alone", "--json")
+    assert code == 3 and "reference alto: 40000 samples, the longest 72000" in err
+    assert json.loads(out)["systems"][0]["sources"]["soprano"]["si_sdr"]["value"] > 0
+
+
 def test_swapped_channels_are_named(song, partbook):
     references = stems(4, channels=2)
     estimates = leaky(references, 0.02)

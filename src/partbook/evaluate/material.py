@@ -210,6 +210,10 @@ def open_piece(files: Files) -> tuple[Piece, list[Problem]]:
     if not fitting:
         raise InputError(f"references like the mixture of '{files.piece}'", "; ".join(map(str, problems)))
     length = max(recording.length for recording in fitting.values())
+    for id, recording in fitting.items():
+        if recording.length != length:
+            what = f"{recording.length} samples, the longest {length}; the end is taken as silent"
+            problems.append(Problem(f"{files.piece}, reference {id}", what))
     mixture = mixtures.get("mixture")
     if mixture is not None and mixture.length != length:
         what = f"the mixture has {mixture.length} samples, the references {length}; the end is taken as silent"
@@ -269,7 +273,8 @@ def _misfit(recording: Recording, sample_rate: int, channels: int) -> str:
     if recording.sample_rate != sample_rate:
         return f"{recording.sample_rate} Hz, expected {sample_rate} Hz"
     if len(recording.microphones) != channels:
-        return f"{len(recording.microphones)} channels, expected {channels}"
+        count = len(recording.microphones)
+        return f"{count} channel{'s' * (count > 1)}, expected {channels}"
     return ""
 
 

@@ -58,7 +58,7 @@ def rows(evaluation: Evaluation) -> list[Row]:
     kinds = [FLOOR, SYSTEM, CEILING]
     table = []
     for place in places:
-        measured = [metric for metric in protocol.metrics if _is_measured(evaluation, metric)]
+        measured = _measured(evaluation)
         for system, kind in sorted(evaluation.kinds.items(), key=lambda item: kinds.index(item[1])):
             cells = evaluation.cells(system, place)
             if not cells:
@@ -122,7 +122,7 @@ def remarks(table: Iterable[Row]) -> Iterator[str]:
         main = next(iter(row.figures.values()))
         where = f"{row.system}{f' ({row.place})' if row.place else ''}"
         if row.kind == SYSTEM and main.silent_references:
-            leak = f", estimates there at {row.leakage_db:.0f} dB of the mixture" if row.leakage_db > -math.inf else ""
+            leak = f", estimates there at {row.leakage_db:.0f} dB of the mixture" if math.isfinite(row.leakage_db) else ""
             yield f"{where}: {main.silent_references} cells with a silent reference left out{leak}"
         if row.kind == SYSTEM and main.silent_estimates:
             yield f"{where}: {main.silent_estimates} estimates are silent where their reference sounds"
@@ -167,7 +167,7 @@ def as_json(evaluation: Evaluation, table: Iterable[Row]) -> dict[str, object]:
 
 def as_csv(evaluation: Evaluation) -> str:
     """Return one line per cell."""
-    metrics = [metric for metric in evaluation.protocol.metrics if _is_measured(evaluation, metric)]
+    metrics = _measured(evaluation)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
@@ -186,9 +186,11 @@ def as_csv(evaluation: Evaluation) -> str:
     return file.getvalue()
 
 
-def _is_measured(evaluation: Evaluation, metric: str) -> bool:
-    values = (cell.scores[metric] for scores in evaluation.pieces.values() for cell in scores.cells)
-    return not all(math.isnan(value) for value in values)
+def _measured(evaluation: Evaluation) -> list[str]:
+    """Return the metrics that have a value anywhere, and the main one always."""
+    main, *others = evaluation.protocol.metrics
+    cells = [cell for scores in evaluation.pieces.values() for cell in scores.cells]
+    return [main, *(m for m in others if any(not math.isnan(cell.scores[m]) for cell in cells))]
 
 
 def number(value: float, digits: int = 2) -> str:
