@@ -122,7 +122,8 @@ def remarks(table: Iterable[Row]) -> Iterator[str]:
         main = next(iter(row.figures.values()))
         where = f"{row.system}{f' ({row.place})' if row.place else ''}"
         if row.kind == SYSTEM and main.silent_references:
-            leak = f", estimates there at {row.leakage_db:.0f} dB of the mixture" if math.isfinite(row.leakage_db) else ""
+            told = math.isfinite(row.leakage_db)
+            leak = f", estimates there at {row.leakage_db:.0f} dB of the mixture" if told else ""
             yield f"{where}: {main.silent_references} cells with a silent reference left out{leak}"
         if row.kind == SYSTEM and main.silent_estimates:
             yield f"{where}: {main.silent_estimates} estimates are silent where their reference sounds"
