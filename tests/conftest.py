@@ -36,18 +36,22 @@ def rng() -> np.random.Generator:
 def engines(monkeypatch):
     """Put fixed shares in the place of both engines; return what they were asked to do.
 
-    ``engines["sung"] = shares.steady`` makes them hear steady voices where no F0 is given.
+    ``engines["sung"] = shares.steady`` makes them hear steady voices where no F0 is given, and
+    ``engines["message"]`` is what they say of it.
     """
     from shares import split
 
     from partbook.audio import source_names
     from partbook.ensemble import parse_voices
+    from partbook.progress import Progress
 
     asked = {}
 
     def separate_voices(recording, voices, *, f0, options, on_progress=None):
         asked.update(recording=recording, voices=voices, f0=f0, options=options)
         voices = voices or parse_voices("SATB")
+        if "message" in asked:
+            Progress("listen", 1, on_progress).step(asked["message"])
         f0 = f0 or asked.get("sung", lambda recording, voices: {})(recording, voices)
         return split(recording, [voice.name for voice in voices], f0, seed=options.seed)
 
