@@ -39,8 +39,8 @@ class Controls:
     lsf_NTK
         Line spectral frequencies of the tract, radians; pi stands for ``band_hz``. K is even.
     noise_NIT
-        Power density of the noise in smooth bands, evenly spaced in mel up to ``band_hz``, before the tract: its power
-        per sample, were it white.
+        Density of the noise in smooth bands, evenly spaced in mel up to ``band_hz``, before the tract: its power per
+        sample at a rate of twice ``band_hz``, were it white.
     band_hz
         Upper edge of the band that the controls describe.
     """
@@ -142,7 +142,8 @@ def source(
     stft = Stft(4 * hop_samples, hop_samples)
     bins_hz = torch.arange(stft.bins, device=f0_hz.device) * (sample_rate / stft.n_fft)
     white = torch.randn(voiced_NS.shape, generator=generator, dtype=f0_hz.dtype).to(f0_hz.device)
-    spectra_NFT = stft(white)
+    # The same density at a higher rate is more power per sample.
+    spectra_NFT = stft(white) * math.sqrt(sample_rate / (2 * controls.band_hz))
     colour_NFT = _fitted(
         (_basis(controls, bins_hz) @ controls.noise_NIT).clamp_min(1e-20).sqrt(), spectra_NFT.shape[-1]
     )

@@ -1,0 +1,256 @@
+"""The singer as a network: a mixture and the F0 of all its voices in, the power of every voice out.
+
+The power of voice ``n`` is that of :mod:`partbook.sources.source_filter`, without its low rank,
+
+    lambda_n(f, t) = comb_n(f, t) * sum_j b_j(f) filter_nj(t) + sum_j b_j(f) noise_nj(t),
+
+with bumps ``b_j`` spaced evenly in mel. The network does not guess it at one stroke. It begins with falling spectra and
+goes a few rounds; each computes the pull of the mixture on every band of every voice, as the multiplicative updates of
+a fit do, moves some way along it, and adds what an :class:`~partbook.singer.encoder.Encoder` has learned to say about
+such a situation (an unrolled iteration in the manner of Hershey, Le Roux & Weninger, "Deep unfolding: model-based
+inspiration of novel deep architectures", 2014). Untrained it is a fit of a few rounds. Trained on mixtures it knows how
+the spectra of voices look, so it can say what a voice does where another covers it.
+
+No waveform is made on this way. Where all-pole tracts are wanted (``order`` above 0), the last round also names line
+spectral frequencies, gain and roll-off, and the filter is theirs; :mod:`partbook.singer.synth` can then sing them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..dsp.allpole import line_spectral_frequencies, power_response
+from ..dsp.bases import mel, smooth_basis
+from .encoder import Bands, Encoder
+from .synth import Controls
+
+FLOOR = 1e-6
+"""Powers below are taken as this; mixtures have a mean power of 1."""
+
+HEARD = 12
+"""Channels that the encoder hears of a voice."""
+
+ANSWERS = 3
+"""Channels of its answer: filter, noise, coherence."""
+
+FALL_HZ = 400.0
+"""Above it the spectra that the rounds begin with fall by 12 dB per octave."""
+
+STEP = 0.4
+"""Exponent of the first step of a filter or noise along its pull, where the pull is all its own."""
+
+TRACT_BANDS = 96
+"""Bands at which the response of an all-pole tract is read."""
+
+
+@dataclass(frozen=True)
+class SingerConfig:
+    """What the network is.
+
+    Attributes
+    ----------
+    bands
+        Of filters and noise.
+    band_hz
+        Their upper edge.
+    rounds, channels, dilations
+        Rounds of the iteration; width and layers of the encoder of each.
+    order
+        Order of the all-pole tract, even; 0 leaves the filter to the bands.
+    """
+
+    bands: int = 36
+    band_hz: float = 8000.0
+    rounds: int = 3
+    channels: int = 16
+    dilations: tuple[int, ...] = (1, 3)
+    order: int = 0
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """What the network says about N voices in B mixtures, in bands.
+
+    Attributes
+    ----------
+    filter_BNJT
+        Log power of a partial of amplitude 1.
+    noise_BNJT, background_BJ
+        Log power of noise, and of what no voice makes.
+    coherence_BNJT
+        Logit of how much of a partial's power is heard as one sinusoid.
+    bumps_FJ
+        Bands over the bins.
+    controls
+        All-pole tracts, one set per mixture, where the network names them.
+    """
+
+    filter_BNJT: Float[Tensor, "B N J T"]
+    noise_BNJT: Float[Tensor, "B N J T"]
+    background_BJ: Float[Tensor, "B J"]
+    coherence_BNJT: Float[Tensor, "B N J T"]
+    bumps_FJ: Float[Tensor, "F J"]
+    tract_BNFT: Float[Tensor, "B N F T"] | None = None
+    controls: tuple[Controls, ...] = ()
+
+    def voiced(self, comb_BNFT: Float[Tensor, "B N F T"]) -> Float[Tensor, "B N F T"]:
+        """Return the power of the harmonics."""
+        envelope = self.bumps_FJ @ self.filter_BNJT.exp() if self.tract_BNFT is None else self.tract_BNFT
+        return comb_BNFT * envelope
+
+    def power(self, comb_BNFT: Float[Tensor, "B N F T"]) -> Float[Tensor, "B N F T"]:
+        """Return the power of every voice."""
+        return self.voiced(comb_BNFT) + self.bumps_FJ @ self.noise_BNJT.exp()
+
+    def background(self) -> Float[Tensor, "B F 1"]:
+        """Return the power of what no voice makes, the same in all frames."""
+        return self.bumps_FJ @ self.background_BJ.exp()[..., None]
+
+
+class Singer(nn.Module):
+    """The network.
+
+    Parameters
+    ----------
+    config
+        What it is.
+    """
+
+    def __init__(self, config: SingerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or SingerConfig()
+        self.rounds = nn.ModuleList(
+            Encoder(HEARD, ANSWERS, config.channels, config.bands, config.dilations) for _ in range(config.rounds)
+        )
+        if config.order:
+            self.tract = nn.Linear(config.channels * config.bands, config.order + 3)
+            nn.init.zeros_(self.tract.weight)
+            nn.init.zeros_(self.tract.bias)
+
+    def forward(
+        self,
+        power_BFT: Float[Tensor, "B F T"],
+        comb_BNFT: Float[Tensor, "B N F T"],
+        f0_hz: Float[Tensor, "B N T"],
+        bins_hz: Float[Tensor, " F"],
+    ) -> tuple[Spectra, ...]:
+        """Return what every round says about the voices, the last and best last.
+
+        Parameters
+        ----------
+        power_BFT
+            Power of the mixtures, scaled to a mean of 1.
+        comb_BNFT
+            Power of every voice's flat harmonics, where a partial of amplitude 1 peaks at about 1.
+        f0_hz
+            F0 in the frames, 0 where unvoiced.
+        bins_hz
+            Frequencies of the bins, up to ``band_hz`` at most.
+        """
+        scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config)
+        said, told = scene.start(), []
+        for encoder in self.rounds:
+            heard, pull_filter, pull_noise, background = scene.heard(said)
+            answer_BNAJT, last = encoder(heard)
+            said = Spectra(
+                filter_BNJT=(said.filter_BNJT + pull_filter + answer_BNAJT[:, :, 0]).clamp(-18, 12),
+                noise_BNJT=(said.noise_BNJT + pull_noise + answer_BNAJT[:, :, 1]).clamp(-18, 12),
+                background_BJ=background,
+                coherence_BNJT=answer_BNAJT[:, :, 2],
+                bumps_FJ=scene.bumps_FJ,
+            )
+            told.append(said)
+        if self.config.order:
+            told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
+        return tuple(told)
+
+    def _with_tracts(self, said: Spectra, last: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
+        """Return the spectra with all-pole filters in the place of the bands'."""
+        band_hz, named = self.config.band_hz, self.tract(last.flatten(-2))
+        gain = (0.5 * said.filter_BNJT[:, :, :4].mean(2) + named[..., 0]).clamp(-9, 6).exp()
+        decay, lsf = torch.sigmoid(3 + named[..., 1]), line_spectral_frequencies(named[..., 2:])
+        centres_hz = centres(TRACT_BANDS, band_hz).to(named)
+        response = power_response(lsf, math.pi * centres_hz / band_hz).mT
+        lowest_hz = torch.where(f0_hz > 0, f0_hz, torch.full_like(f0_hz, 100.0))[:, :, None]
+        fall = (2 * (centres_hz[:, None] / lowest_hz - 1) * decay.log()[:, :, None]).clamp(-20, 2).exp()
+        wide_FJ = smooth_basis(bins_hz, TRACT_BANDS, band_hz).to(named)
+        tract_BNFT = wide_FJ @ (gain.square()[:, :, None] * fall * response)
+        # The bands hold the noise as heard, in a window's power; the controls what goes into the tract, per sample.
+        opened = power_response(lsf, math.pi * centres(self.config.bands, band_hz).to(named) / band_hz).mT
+        noise = said.noise_BNJT.exp() / opened * (2 * band_hz / float(bins_hz[1]) / 6)
+        controls = tuple(Controls(*each, band_hz) for each in zip(gain, decay, lsf, noise, strict=True))
+        return replace(said, tract_BNFT=tract_BNFT, controls=controls)
+
+
+def centres(bands: int, band_hz: float) -> Float[Tensor, " J"]:
+    """Return the centres of bands spaced evenly in mel from 0 to an edge, in Hz."""
+    mels = torch.linspace(0, float(mel(torch.tensor(band_hz))), bands)
+    return 700 * (10 ** (mels / 2595) - 1)
+
+
+class _Scene:
+    """A batch of mixtures with the F0 of their voices, seen through bands."""
+
+    def __init__(self, power_BFT: Tensor, comb_BNFT: Tensor, f0_hz: Tensor, bins_hz: Tensor, config: SingerConfig):
+        self.x, self.comb = power_BFT, comb_BNFT
+        self.bumps_FJ = smooth_basis(bins_hz, config.bands, config.band_hz).to(power_BFT)
+        self.width_J1 = self.bumps_FJ.sum(0)[:, None] + 1e-6
+        centres_J1 = centres(config.bands, config.band_hz).to(power_BFT)[:, None]
+        self.fall_J1 = 1 / (1 + (centres_J1 / FALL_HZ) ** 2)
+        self.shape = (*comb_BNFT.shape[:2], config.bands, comb_BNFT.shape[-1])
+        voiced = (f0_hz > 0)[:, :, None]
+        octaves = torch.log2(centres_J1.clamp_min(50) / f0_hz[:, :, None].clamp_min(50)).clamp(-1, 6)
+        filled = _log(self.banded(comb_BNFT)) / 3
+        level = (_log(self.banded(power_BFT)) / 3)[:, None].expand(self.shape)
+        # What does not change from round to round: mixture, comb, partial number, voicing.
+        self.constant = (level, filled, octaves * voiced / 3, voiced.to(power_BFT).expand(self.shape))
+        self.filled = 3 * filled
+
+    def banded(self, x: Tensor) -> Tensor:
+        """Return the mean over every band."""
+        return (self.bumps_FJ.T @ x) / self.width_J1
+
+    def start(self) -> Spectra:
+        """Return falling spectra with a little noise, at the level of the mixture."""
+        filter_BNJT = self.fall_J1.log().expand(self.shape)
+        noise_BNJT = filter_BNJT + math.log(3e-3)
+        modelled = (self.bumps_FJ @ filter_BNJT.exp()) * self.comb + self.bumps_FJ @ noise_BNJT.exp()
+        level = (self.x.mean((1, 2)) / modelled.sum(1).mean((1, 2)).clamp_min(1e-12)).clamp_min(FLOOR).log()
+        level = level[:, None, None, None]
+        background = torch.full((self.shape[0], self.shape[2]), math.log(1e-3)).to(self.x)
+        zero = torch.zeros_like(filter_BNJT)
+        return Spectra(filter_BNJT + level, noise_BNJT + level, background, zero, self.bumps_FJ)
+
+    def heard(self, said: Spectra) -> tuple[Bands, Tensor, Tensor, Tensor]:
+        """Return what the encoder hears, the steps of filter and noise along their pull, and the next background."""
+        y = said.power(self.comb).sum(1) + said.background() + 1e-8
+        inverse, ratio = 1 / y, self.x / y
+        steep = ratio * inverse
+        down, even, up = (self.banded(self.comb * q[:, None]) for q in (inverse, ratio, steep))
+        down_noise, even_noise, up_noise = (self.banded(q) for q in (inverse, ratio, steep))
+        claimed = _log(down * said.filter_BNJT.exp())
+        claimed_noise = _log(down_noise[:, None] * said.noise_BNJT.exp())
+        # Itakura-Saito's pull listens to the faint, Kullback-Leibler's to the loud.
+        pull = (_log(up * said.filter_BNJT.exp()) - claimed).clamp(-6, 6)
+        pull_loud = (_log(even) - self.filled).clamp(-6, 6)
+        pull_noise = (up_noise.log() - down_noise.log()).clamp(-6, 6)
+        pull_noise_loud = _log(even_noise).clamp(-6, 6)
+        shared = [each[:, None].expand(self.shape) for each in (pull_noise, pull_noise_loud)]
+        parts = (said.filter_BNJT / 3, pull, pull_loud, claimed / 3, said.noise_BNJT / 3, *shared, claimed_noise / 3)
+        heard = torch.stack([*parts, *self.constant], 2)
+        background = said.background_BJ + STEP * (_log(up_noise.mean(2)) - _log(down_noise.mean(2))).clamp(-3, 3)
+        step = STEP * pull * torch.sigmoid(claimed + 3)
+        step_noise = 0.5 * STEP * shared[0] * torch.sigmoid(claimed_noise + 3)
+        return heard, step, step_noise, background.clamp(-14, 2)
+
+
+def _log(x: Tensor) -> Tensor:
+    return (x + FLOOR).log()
+
+
+__all__ = ["Singer", "SingerConfig", "Spectra", "centres"]

@@ -1,0 +1,131 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from partbook.dsp.divergence import beta_divergence
+from partbook.dsp.oscillator import flat_partials
+from partbook.dsp.stft import Stft
+from partbook.singer.model import Singer, SingerConfig
+from partbook.singer.synth import power
+
+RATE, STFT = 16000, Stft(1024, 256)
+BINS_HZ = torch.arange(STFT.bins) * (RATE / STFT.n_fft)
+SAMPLES = 8000
+FALLING = 1 / (1 + (BINS_HZ / 700) ** 2)[:, None]
+
+
+def scene(*f0_hz, batch=1):
+    """Return power of a mixture of flat voices through a falling filter, combs, F0 per frame, and the true powers."""
+    waves = torch.stack([flat_partials(torch.full((SAMPLES,), hz), RATE, 8000) for hz in f0_hz])
+    comb = (STFT(waves) * (4 / STFT.n_fft)).abs() ** 2
+    level = torch.linspace(1, 3, len(f0_hz))[:, None, None]
+    truth = level * comb * FALLING
+    scale = truth.sum(0).mean()
+    f0 = torch.tensor(f0_hz)[:, None].expand(-1, comb.shape[-1])
+    x, combs, tracks, voices = truth.sum(0) / scale, comb, f0, truth / scale
+    return tuple(each.expand(batch, *each.shape) for each in (x, combs, tracks, voices))
+
+
+def trained(order=0, seed=0):
+    """Return a network whose every weight says something."""
+    with torch.random.fork_rng():
+        generator = torch.Generator().manual_seed(seed)
+        singer = Singer(SingerConfig(bands=16, channels=8, order=order))
+        for weight in singer.parameters():
+            weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+    return singer.eval()
+
+
+def powers(singer, x, combs, f0):
+    with torch.no_grad():
+        return singer(x, combs, f0, BINS_HZ)[-1].power(combs)
+
+
+@pytest.mark.parametrize("order", [0, 10])
+def test_permuted_voices_give_permuted_powers(order):
+    x, combs, f0, _ = scene(220.0, 277.0, 415.0)
+    singer, swap = trained(order), [2, 0, 1]
+    whole, swapped = powers(singer, x, combs, f0), powers(singer, x, combs[:, swap], f0[:, swap])
+    assert torch.allclose(whole[:, swap], swapped, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("voices", [1, 2, 8])
+def test_any_number_of_voices_sings(voices):
+    x, combs, f0, _ = scene(*(110.0 * 1.19**n for n in range(voices)))
+    assert powers(trained(), x, combs, f0).shape == combs.shape
+
+
+def test_mixtures_of_a_batch_do_not_hear_each_other():
+    one, two = scene(220.0, 277.0), scene(150.0, 415.0)
+    singer = trained()
+    both = powers(singer, *(torch.cat([a, b]) for a, b in zip(one[:3], two[:3], strict=True)))
+    assert torch.allclose(both[:1], powers(singer, *one[:3]), rtol=1e-3, atol=1e-7)
+
+
+def test_a_voice_hears_what_the_others_sing():
+    x, combs, f0, _ = scene(220.0, 277.0, 415.0)
+    singer = trained()
+    moved = scene(220.0, 300.0, 415.0)
+    before, after = powers(singer, x, combs, f0), powers(singer, x, moved[1], moved[2])
+    assert (before[:, 0] / after[:, 0]).log().abs().max() > 1e-2
+
+
+def test_both_directions_of_time_are_heard():
+    x, combs, f0, _ = scene(220.0, 277.0)
+    singer, middle = trained(), x.shape[-1] // 2
+    whole = powers(singer, x, combs, f0)
+    for changed in (0, -1):
+        other = x.clone()
+        other[..., changed] *= 4
+        assert (powers(singer, other, combs, f0)[..., middle] / whole[..., middle]).log().abs().max() > 1e-6
+
+
+def test_untrained_rounds_come_nearer_to_the_voices():
+    x, combs, f0, truth = scene(220.0, 277.0, 415.0)
+    with torch.no_grad():
+        said = Singer()(x, combs, f0, BINS_HZ)
+    loud = truth > 1e-2 * truth.max()
+    errors = [float((each.power(combs)[loud] / truth[loud]).log().abs().mean()) for each in said]
+    assert errors[-1] < errors[0] < 1.5 and errors[-1] < 0.5
+
+
+def test_the_network_is_a_tenth_of_the_published_one():
+    assert sum(weight.numel() for weight in Singer(SingerConfig(order=20)).parameters()) < 557_396
+
+
+@pytest.mark.parametrize("order", [0, 10])
+def test_learning_lowers_the_divergence_of_the_mixture(order):
+    x, combs, f0, _ = scene(220.0, 277.0, batch=1)
+    singer = trained(order, seed=1)
+    optimiser = torch.optim.Adam(singer.parameters(), 1e-2)
+    losses = []
+    for _ in range(12):
+        said = singer(x, combs, f0, BINS_HZ)[-1]
+        losses.append(beta_divergence(x, said.power(combs).sum(1) + said.background(), 0.5) / x.numel())
+        optimiser.zero_grad()
+        losses[-1].backward()
+        optimiser.step()
+    assert all(torch.isfinite(weight.grad).all() for weight in singer.parameters() if weight.grad is not None)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_rest_has_no_harmonics_and_silence_has_powers_too():
+    x, combs, f0, _ = scene(220.0, 277.0)
+    rest = combs.clone()
+    rest[:, 0], f0 = 0, f0.clone()
+    f0[:, 0] = 0
+    with torch.no_grad():
+        said = trained()(x, rest, f0, BINS_HZ)[-1]
+    assert not said.voiced(rest)[:, 0].any()
+    assert torch.isfinite(powers(trained(), torch.zeros_like(x), torch.zeros_like(combs), torch.zeros_like(f0))).all()
+
+
+def test_tracts_named_by_the_network_are_those_of_its_powers():
+    x, combs, f0, _ = scene(220.0, 277.0)
+    with torch.no_grad():
+        said = trained(10)(x, combs, f0, BINS_HZ)[-1]
+    controls = replace(said.controls[0], noise_NIT=torch.zeros_like(said.controls[0].noise_NIT))
+    sung = power(controls, combs[0], f0[0], BINS_HZ)
+    peaks = combs[0] > 0.1
+    assert (sung / said.voiced(combs)[0])[peaks].log10().abs().mean() < 0.05
