@@ -1,8 +1,9 @@
 """Measure, and build ``docs/results.md``.
 
-``python -m bench [quality] [sessions] [quintet] [speed] [NAME …] [rescore]``
+``python -m bench [quality] [sessions] [quintet] [choirs] [speed] [NAME …] [rescore]``
 
-With ``rescore`` the stems of the last run are scored again instead of made again.
+A NAME chooses what is measured, and the section that knows it. With ``rescore`` the stems of the last run are scored
+again instead of made again.
 """
 
 from __future__ import annotations
@@ -13,38 +14,53 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from .choirs import choirs
 from .machine import machine
-from .quality import quality
+from .material import MATERIAL
+from .quality import PITCH_ONLY, quality
 from .quintet import quintet
 from .results import JSON, write_results
-from .sessions import sessions
-from .speed import speed
+from .sessions import HALLS, sessions
+from .speed import JOBS, speed
 
 RESCORE = "rescore"
-SECTIONS = ("quality", "sessions", "quintet", "speed")
+NAMES = {
+    "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY],
+    "sessions": list(HALLS),
+    "quintet": [],
+    "choirs": [],
+    "speed": list(JOBS),
+}
+"""What can be measured, by section."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the sections named, or all; other words choose what is measured in them."""
-    sections = [section for section in SECTIONS if section in arguments] or SECTIONS
-    names = [word for word in arguments if word not in (*SECTIONS, RESCORE)]
-    if "quality" in sections:
-        rescore = RESCORE in arguments
-        measured = quality(names, separate=not rescore)
-        write_results({"quality": _merged("quality", "materials", measured, partial=bool(names) or rescore)})
-    if "sessions" in sections:
-        write_results({"sessions": {"machine": machine(), "tables": sessions(names)}})
-    if "quintet" in sections:
-        write_results({"quintet": {"machine": machine(), "tables": quintet()}})
-    if "speed" in sections:
-        write_results({"speed": _merged("speed", "jobs", speed(names), partial=bool(names))})
+    """Run the sections named, those that know the names, or all."""
+    words = [word for word in arguments if word != RESCORE]
+    unknown = [word for word in words if word not in NAMES and not any(word in names for names in NAMES.values())]
+    if unknown:
+        known = ", ".join([*NAMES, *(name for names in NAMES.values() for name in names)])
+        sys.exit(f"bench: expected {known} or {RESCORE}, got {unknown[0]!r}")
+    for section in NAMES:
+        chosen = [word for word in words if word in NAMES[section]]
+        if not words or section in words or chosen:
+            _measure(section, chosen, anew=RESCORE not in arguments)
     Console().print(f"\nwritten to {JSON.parent}", highlight=False)
 
 
-def _merged(section: str, part: str, measured: dict[str, object], *, partial: bool) -> dict[str, object]:
-    """Return a section; where only some of it was measured, beside what is already known of the rest."""
-    known = json.loads(JSON.read_text("utf-8")).get(section, {}) if partial and JSON.is_file() else {}
-    return {"machine": machine(), part: known.get(part, {}) | measured}
+def _measure(section: str, chosen: Sequence[str], *, anew: bool) -> None:
+    """Measure one section and write it, beside what is known of the rest of it where only some was measured."""
+    known = json.loads(JSON.read_text("utf-8")).get(section, {}) if JSON.is_file() else {}
+    if section == "quality":
+        kept = known.get("materials", {}) if chosen or not anew else {}
+        found: dict[str, object] = {"materials": kept | quality(chosen, anew=anew)}
+    elif section == "speed":
+        found = {"jobs": (known.get("jobs", {}) if chosen else {}) | speed(chosen)}
+    else:
+        tables = {"sessions": lambda: sessions(chosen), "quintet": quintet, "choirs": choirs}[section]()
+        kept = {table["title"]: table for table in (known.get("tables", []) if chosen else [])}
+        found = {"tables": list((kept | {table["title"]: table for table in tables}).values())}
+    write_results({section: {"machine": machine(), **found}})
 
 
 if __name__ == "__main__":

@@ -98,6 +98,23 @@ MATERIAL = (
         published={"published": "ensembles/urmp_violin_duet/{piece}_SEP"},
         most_hz=3000.0,
     ),
+    Material(
+        "solo-singers",
+        "Vocadito, two real solo singers added up",
+        "voices/vocadito",
+        voices=("singer1", "singer2"),
+        stems={"singer1": "vocadito_14.flac", "singer2": "vocadito_10.flac"},
+    ),
+    Material(
+        "octave-scale",
+        "Dagstuhl ChoirSet, real soprano and bass an octave apart on one scale, larynx microphones added up",
+        "voices/dagstuhl/khadorstorm_SE/audio_wav_22050_mono",
+        voices=("soprano", "bass"),
+        stems={
+            "soprano": "DCS_SE_FullChoir_ScaleUpDown02_S1_LRX.flac",
+            "bass": "DCS_SE_FullChoir_ScaleUpDown02_B1_LRX.flac",
+        },
+    ),
 )
 
 

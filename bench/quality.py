@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import torch
 from rich.console import Console
 
+from partbook.config import SALIENCES, Options
 from partbook.evaluate.evaluation import Evaluation, evaluate
-from partbook.evaluate.material import find_pieces
-from partbook.evaluate.pitch import score_pitch
+from partbook.evaluate.material import find_estimates, find_pieces
+from partbook.evaluate.pitch import EnsemblePitch, score_pitch
+from partbook.evaluate.statistics import compare
 from partbook.evaluate.tables import as_json, pitch_figures, plain, rows
 from partbook.evaluate.terminal import figures_table, pitch_table
 from partbook.evaluate.writing import write_evaluation
 from partbook.pitch.tracks import Track, read_f0
-from partbook.separate import separate_into
+from partbook.separate import separate, separate_into
 
 from .material import MATERIAL, OUT, SHARED, Material, prepared, published, voices_of
+from .plots import plot_f0
 
+FILE_WIDTH = 240
 BLIND, GIVEN = "Partbook, blind", "Partbook, F0 given"
+SYSTEMS: Mapping[str, Options] = {
+    BLIND: Options(),
+    **{f"{BLIND}, {name} salience": Options(salience=name) for name in SALIENCES if name != Options().salience},
+    GIVEN: Options(),
+}
+"""Ours: what is scored as "Partbook" first, then other ways to hear the pitch, then the pitch given."""
 
 PITCH_ONLY = {
     "cantoria": (
@@ -43,20 +52,19 @@ PITCH_ONLY = {
 """Recordings with a true F0 but no stems: title, mixture, F0 files by voice."""
 
 
-def quality(
-    names: Sequence[str] = (), systems: Sequence[str] = (BLIND, GIVEN), *, separate: bool = True
-) -> dict[str, object]:
+def quality(names: Sequence[str] = (), *, anew: bool = True) -> dict[str, object]:
     """Measure every material, or those named, and return the figures ready for JSON.
 
-    Without ``separate`` the stems of the last run are scored again.
+    Without ``anew`` the stems of the last run are scored again.
     """
     torch.set_num_threads(1)
     console = Console()
+    console = console if console.is_terminal else Console(width=FILE_WIDTH)
     measured: dict[str, object] = {}
     for material in MATERIAL:
         if names and material.name not in names:
             continue
-        evaluation = score(material, systems, separate=separate)
+        evaluation = score(material, anew=anew)
         table = rows(evaluation)
         console.print(f"\n[bold]{material.title}[/]")
         console.print(figures_table(evaluation, table))
@@ -66,14 +74,42 @@ def quality(
             console.print(str(problem), style="red", markup=False)
         write_evaluation(OUT / material.name / "evaluation", evaluation, table)
         measured[material.name] = {"title": material.title, **_brief(as_json(evaluation, table))}
-        measured[material.name]["pitch_figures"] = {
-            system: plain(pitch_figures(pieces.values())) for system, pieces in evaluation.pitch.items()
-        }
-    if BLIND in systems and separate:
-        for name, (title, mixture, f0) in PITCH_ONLY.items():
-            if not names or name in names:
-                measured[name] = {"title": title, "pitch_figures": {BLIND: plain(blind_pitch(mixture, f0))}}
+        measured[material.name] |= {"pairs": plain(pairs(evaluation)), **_pitch(evaluation.pitch)}
+    for name, (title, mixture, f0) in PITCH_ONLY.items() if anew else ():
+        if not names or name in names:
+            found = {system: {name: blind_pitch(name, system, mixture, f0)} for system in SYSTEMS if system != GIVEN}
+            measured[name] = {"title": title, **_pitch(found)}
     return measured
+
+
+def pairs(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    """Return by how much each of ours is better than each of the others, on the same cells."""
+    metric = evaluation.protocol.metrics[0]
+    others = [system for system in evaluation.systems if system not in SYSTEMS]
+    return {
+        other: {
+            own: asdict(compare(evaluation.cells(own), evaluation.cells(other), metric))
+            for own in evaluation.systems
+            if own in SYSTEMS
+        }
+        for other in others
+    }
+
+
+def _pitch(found: Mapping[str, Mapping[str, EnsemblePitch]]) -> dict[str, object]:
+    """Return F0 scores of every system, and of every voice what became of its frames."""
+    classes = ("correct", "missed", "swapped", "octave", "wrong")
+    voices = {
+        system: {
+            voice: {c: getattr(scores, c) for c in classes}
+            for piece in pieces.values()
+            for voice, scores in piece.voices.items()
+        }
+        for system, pieces in found.items()
+        if len(pieces) == 1
+    }
+    figures = {system: pitch_figures(pieces.values()) for system, pieces in found.items()}
+    return {"pitch_figures": plain(figures), "pitch_voices": plain(voices)}
 
 
 def _brief(found: dict[str, object]) -> dict[str, object]:
@@ -85,31 +121,32 @@ def _brief(found: dict[str, object]) -> dict[str, object]:
     return {"systems": systems, "problems": found["problems"], "notes": found["notes"]}
 
 
-def score(material: Material, systems: Sequence[str], *, separate: bool) -> Evaluation:
-    """Separate a material and score everything there is for it."""
+def score(material: Material, *, anew: bool) -> Evaluation:
+    """Separate a material, score everything there is for it, and draw the F0 that was found."""
     references = prepared(material)
-    for system in systems if separate else ():
-        separated(material, references, system)
+    pieces = find_pieces(references)
+    systems = [name for name in SYSTEMS if anew or all((OUT / material.name / f.piece / name).is_dir() for f in pieces)]
+    for files in pieces:
+        truth = {voice: read_f0(files.f0[voice]) for voice in voices_of(material, files) if voice in files.f0}
+        folder = OUT / material.name / files.piece
+        for system in systems:
+            if anew:
+                f0 = [files.f0[voice] for voice in truth] if system == GIVEN else ()
+                options = SYSTEMS[system]
+                separate_into(
+                    folder, files.mixture, voices=voices_of(material, files), f0=f0, name=system, options=options
+                )
+            if system != GIVEN:
+                found = find_estimates(folder / system, files).f0
+                plot_f0(folder / f"{system}.png", truth, {voice: read_f0(path) for voice, path in found.items()})
     ours = [OUT / material.name / "{piece}" / system for system in systems]
     first, *against = [*ours, *published(material).values()]
     return evaluate(references, first, against=against)
 
 
-def separated(material: Material, references: Path, system: str) -> float:
-    """Separate every piece of a material into ``bench/out`` by the public function and return the seconds it took."""
-    started = time.perf_counter()
-    for files in find_pieces(references):
-        voices = voices_of(material, files)
-        f0 = [files.f0[voice] for voice in voices] if system == GIVEN else ()
-        separate_into(OUT / material.name / files.piece, files.mixture, voices=voices, f0=f0, name=system)
-    return time.perf_counter() - started
-
-
-def blind_pitch(mixture: str, f0: dict[str, str]) -> dict[str, float]:
-    """Return the F0 scores of a blind separation."""
-    from partbook import separate
-
+def blind_pitch(name: str, system: str, mixture: str, f0: Mapping[str, str]) -> EnsemblePitch:
+    """Return the F0 scores of a blind separation, and draw what was found."""
     truth = {voice: read_f0(SHARED / path) for voice, path in f0.items()}
-    stems = separate(SHARED / mixture, voices=list(truth))
-    tracks: dict[str, Track] = dict(stems.f0)
-    return pitch_figures([score_pitch(truth, tracks)])
+    tracks: dict[str, Track] = dict(separate(SHARED / mixture, voices=list(truth), options=SYSTEMS[system]).f0)
+    plot_f0(OUT / name / f"{system}.png", truth, tracks)
+    return score_pitch(truth, tracks)

@@ -48,10 +48,11 @@ def page(known: Mapping[str, object]) -> Iterator[str]:
         yield f"## {material['title']}\n"
         if "systems" in material:
             yield from _figures(material)
+        yield from _pairs(material.get("pairs", {}))
         yield from _pitch(material)
         yield from (f"- {note}" for note in [*material.get("problems", []), *material.get("notes", [])])
         yield f"<!-- {name} -->\n"
-    for section in ("sessions", "quintet"):
+    for section in ("sessions", "quintet", "choirs"):
         for table in known.get(section, {}).get("tables", []):
             yield f"## {table['title']}\n"
             yield from _table(table["columns"], table["rows"])
@@ -86,6 +87,13 @@ def _figures(material: Mapping) -> Iterator[str]:
     yield f"{counts['cells']} cells; {left_out} with a silent reference left out; voices exchanged in cells: {told}.\n"
 
 
+def _pairs(pairs: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Iterator[str]:
+    """Yield by how much each of ours is better than each of the others."""
+    if pairs:
+        ours = list(next(iter(pairs.values())))
+        yield from _table(["better than", *ours], ([other, *map(_lead, by.values())] for other, by in pairs.items()))
+
+
 def _pitch(material: Mapping) -> Iterator[str]:
     rows = material.get("pitch_figures")
     if rows:
@@ -93,6 +101,15 @@ def _pitch(material: Mapping) -> Iterator[str]:
         yield from _table(
             ["F0", *columns], ([name, *(_number(v, 3) for v in row.values())] for name, row in rows.items())
         )
+    voices = {system: found for system, found in material.get("pitch_voices", {}).items() if "given" not in system}
+    if voices:
+        shares = list(next(iter(next(iter(voices.values())).values())))
+        body = (
+            [system, voice, *(_number(share, 3) for share in found.values())]
+            for system, by_voice in voices.items()
+            for voice, found in by_voice.items()
+        )
+        yield from _table(["frames of F0", "voice", *shares], body)
 
 
 def _speed(jobs: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
