@@ -113,7 +113,9 @@ def _best_path(
     """Return the best states (T, V), 0 for unvoiced, from the given first state if there is one."""
     frames, voices, count = cents_TVC.shape
     shape = (count + 1,) * voices
-    score = _company(cents_TVC[0], evidence_TVC[0], config)
+    company = _company(cents_TVC, evidence_TVC, config)
+    moving = _continuity(cents_TVC, config)
+    score = company[0]
     if state_V is not None:
         given = tuple(state_V)
         score, only = np.full_like(score, -np.inf), score[given]
@@ -121,12 +123,12 @@ def _best_path(
     back = np.empty((frames, voices, *shape), np.uint8)
     for t in range(1, frames):
         for voice in range(voices):
-            cost = _continuity(cents_TVC[t - 1, voice], cents_TVC[t, voice], config)
-            moved = np.moveaxis(score, voice, -1)[..., None] - cost
-            best = moved.argmax(-2)
-            back[t, voice] = np.moveaxis(best, -1, voice)
-            score = np.moveaxis(np.take_along_axis(moved, best[..., None, :], -2)[..., 0, :], -1, voice)
-        score = score + _company(cents_TVC[t], evidence_TVC[t], config)
+            # Voices before, the state moved from, the state moved to, voices after.
+            aside = (count + 1) ** voice, count + 1, 1, (count + 1) ** (voices - 1 - voice)
+            moved = score.reshape(aside) - moving[t - 1, voice][:, :, None]
+            back[t, voice] = moved.argmax(1).reshape(shape)
+            score = moved.max(1).reshape(shape)
+        score = score + company[t]
     path = np.empty((frames, voices), int)
     state = list(np.unravel_index(score.argmax(), shape))
     for t in range(frames - 1, 0, -1):
@@ -138,36 +140,39 @@ def _best_path(
     return path
 
 
-def _company(cents_VC: np.ndarray, evidence_VC: np.ndarray, config: DecodeConfig) -> np.ndarray:
-    """Return the evidence of every joint state of one frame; state 0 of a voice is unvoiced."""
-    voices, count = cents_VC.shape
-    total = np.zeros((count + 1,) * voices, np.float32)
+def _company(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeConfig) -> np.ndarray:
+    """Return the evidence (T, …) of every joint state of every frame; state 0 of a voice is unvoiced."""
+    frames, voices, count = cents_TVC.shape
+    total = np.zeros((frames, *(count + 1,) * voices), np.float32)
     for voice in range(voices):
-        total += _along(np.concatenate([[0], evidence_VC[voice]]), voice, voices)
+        own = np.pad(evidence_TVC[:, voice], ((0, 0), (1, 0))).astype(np.float32)
+        total += own.reshape(frames, *[count + 1 if axis == voice else 1 for axis in range(voices)])
     for upper in range(voices):
         for lower in range(upper + 1, voices):
-            apart = cents_VC[upper][:, None] - cents_VC[lower]
-            same = np.abs(apart) < 10
-            harmonic = (np.abs(apart[..., None] - HARMONICS_CENTS) < 35).any(-1)
-            shared = np.minimum(evidence_VC[upper][:, None], evidence_VC[lower]).clip(0)
-            price = np.where(
-                same, shared + config.unison, np.where(apart < 0, config.crossing, config.harmonic * harmonic)
+            price = _price(
+                cents_TVC[:, upper, :, None],
+                cents_TVC[:, lower, None],
+                np.minimum(evidence_TVC[:, upper, :, None], evidence_TVC[:, lower, None]),
+                config,
             )
-            pair = np.zeros((count + 1, count + 1), np.float32)
-            pair[1:, 1:] = price
-            total -= pair.reshape([count + 1 if axis in (upper, lower) else 1 for axis in range(voices)])
+            pair = np.pad(price, ((0, 0), (1, 0), (1, 0))).astype(np.float32)
+            total -= pair.reshape(frames, *[count + 1 if axis in (upper, lower) else 1 for axis in range(voices)])
     return total
 
 
-def _along(values: np.ndarray, axis: int, axes: int) -> np.ndarray:
-    return values.reshape([-1 if each == axis else 1 for each in range(axes)]).astype(np.float32)
+def _price(upper_cents: np.ndarray, lower_cents: np.ndarray, shared: np.ndarray, config: DecodeConfig) -> np.ndarray:
+    """Return what a pair of voices pays for where they are: on one candidate it counts once."""
+    apart = upper_cents - lower_cents
+    harmonic = (np.abs(apart[..., None] - HARMONICS_CENTS) < 35).any(-1) if config.harmonic else 0.0
+    other = np.where(apart < 0, config.crossing, config.harmonic * harmonic)
+    return np.where(np.abs(apart) < 10, shared.clip(0) + config.unison, other)
 
 
-def _continuity(before_C: np.ndarray, after_C: np.ndarray, config: DecodeConfig) -> np.ndarray:
-    """Return the price of every move of one voice, shape (C + 1 before, C + 1 after)."""
-    cost = np.full((len(before_C) + 1, len(after_C) + 1), config.onset, np.float32)
-    cost[0, 0] = 0
-    step = np.abs(before_C[:, None] - after_C)
+def _continuity(cents_TVC: np.ndarray, config: DecodeConfig) -> np.ndarray:
+    """Return the price of every move of every voice from frame to frame, shape (T-1, V, C+1 before, C+1 after)."""
+    step = np.abs(cents_TVC[:-1, ..., None] - cents_TVC[1:, :, None])
     leap = config.leap + config.leap_per_octave * step / 1200
-    cost[1:, 1:] = np.minimum(0.5 * (step / config.step_cents) ** 2, leap)
+    cost = np.full((*step.shape[:2], step.shape[2] + 1, step.shape[3] + 1), config.onset, np.float32)
+    cost[:, :, 0, 0] = 0
+    cost[:, :, 1:, 1:] = np.minimum(0.5 * (step / config.step_cents) ** 2, leap)
     return cost
