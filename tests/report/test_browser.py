@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from partbook.report import write_report
+from partbook.audio import recording_from_array
+from partbook.ensemble import parse_voices
+from partbook.pitch import Track, Tracks
+from partbook.report import write_f0_picture, write_report
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import WebDriverException  # noqa: E402
@@ -41,6 +45,15 @@ let count = 0;
 for (let i = 0; i < pixels.length; i += 4)
   if (wanted.every((value, c) => Math.abs(pixels[i + c] - value) < 24)) count++;
 return count / canvas.width;
+"""
+PIXELS = """
+const [shot, x, done] = arguments;
+const bytes = Uint8Array.from(atob(shot), (letter) => letter.charCodeAt(0));
+createImageBitmap(new Blob([bytes], {type: "image/png"})).then((image) => {
+  const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  context.drawImage(image, 0, 0);
+  done([...context.getImageData(x, 0, 1, image.height).data]);
+}, (problem) => done(String(problem)));
 """
 
 
@@ -250,6 +263,28 @@ def test_session_is_heard_at_the_main_microphones_or_at_the_spots_before_and_aft
     click(session_page, "[data-source=cello] .solo")
     click(session_page, "#recording")
     assert session_page.execute_script(gains) == ["spotsrawcello"]
+
+
+def test_picture_of_f0_draws_dark_partials_on_light_paper_and_lines_in_their_colours(browser, tmp_path):
+    times_s = np.arange(0, 4, 0.008)
+    track = Track(times_s, np.full(len(times_s), 440.0), np.ones(len(times_s)))
+    tracks = Tracks(parse_voices("SA"), (track, Track(times_s, 0 * times_s, times_s)))
+    partials = sum(np.sin(2 * np.pi * k * 220 * np.arange(64_000) / 16_000) for k in (1, 2, 3))
+    write_f0_picture(tmp_path / "f0.svg", recording_from_array(0.2 * partials, 16_000), tracks)
+    browser.get((tmp_path / "f0.svg").as_uri())
+    box = "return ['x', 'y', 'width', 'height'].map((a) => +document.querySelector('clipPath rect').getAttribute(a))"
+    left, top, width, height = browser.execute_script(box)
+    browser.set_script_timeout(20)
+    pixels = browser.execute_async_script(PIXELS, browser.get_screenshot_as_base64(), int(left + width / 2))
+    column = np.reshape(pixels, (-1, 4))[int(top) : int(top + height), :3]
+    red = np.flatnonzero(np.abs(column - [0xC2, 0x41, 0x0F]).sum(1) < 30)
+    low_hz, high_hz = 440 / 1.26, 880
+    wanted = height * (1 - np.log2(440 / low_hz) / np.log2(high_hz / low_hz))
+    assert abs(np.mean(red) - wanted) < 2
+    dark = column.sum(1)
+    third = int(height * (1 - np.log2(660 / low_hz) / np.log2(high_hz / low_hz)))
+    assert dark[third - 4 : third + 5].min() < 450 and np.median(dark) > 700
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

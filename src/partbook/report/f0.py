@@ -86,7 +86,7 @@ def f0_picture(recording: Recording, tracks: Tracks) -> str:
 
 
 def _axis(tracks: Tracks, sample_rate: int) -> Axis:
-    """Return an axis from a third below the lowest voice to three octaves above the highest, at most 5 kHz."""
+    """Return an axis from a third below the lowest voice to an octave above the highest, at most 5 kHz."""
     voiced = [track.f0_hz[track.f0_hz > 0] for track in tracks.tracks]
     heard_hz = np.concatenate(voiced) if any(map(len, voiced)) else np.array([110.0, 440.0])
     low_hz = float(np.quantile(heard_hz, 0.002)) / 1.26
@@ -152,9 +152,8 @@ def _time_ticks(start_s: float, seconds: float, x, plot: int) -> Iterable[str]:
     bottom = _TOP + _HEIGHT
     for k in range(int(np.ceil(start_s / step - 1e-9)), int((start_s + seconds) / step + 1e-9) + 1):
         at = f"{x(k * step):.1f}"
-        label = clock(k * step) if step >= 1 else f"{k * step:.1f} s"
         yield f'<path class="tick" d="M{at} {bottom}v5"/>'
-        yield f'<text x="{at}" y="{bottom + 20}" text-anchor="middle">{label}</text>'
+        yield f'<text x="{at}" y="{bottom + 20}" text-anchor="middle">{clock(k * step)}</text>'
 
 
 def _legend(name: str, tracks: Tracks) -> Iterable[str]:
