@@ -14,6 +14,7 @@ nonnegative matrix factorization with the beta-divergence", Neural Computation 2
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
@@ -75,6 +76,7 @@ def fit(
     beta: float,
     fixed_room: bool = False,
     together: bool = False,
+    checked: Callable[[int, S, R], S] | None = None,
     on_progress: OnProgress | None = None,
     stage: str = "fit",
 ) -> tuple[S, R]:
@@ -95,6 +97,9 @@ def fit(
     together
         Compute the pull once a round, for all groups of parameters: as good in practice and cheaper where the pull is
         the price, but only the updates one after the other are known never to raise the divergence.
+    checked
+        Called after every round with its number, from 1 on, the sources and the room; returns the sources to go on
+        with. For what is known of the sources and no update obeys.
     on_progress, stage
         Where and under which name to report.
 
@@ -104,7 +109,7 @@ def fit(
         The fitted sources and room.
     """
     progress = Progress(stage, iterations, on_progress)
-    for _ in range(iterations):
+    for done in range(1, iterations + 1):
         for number, part in enumerate(sources.parts):
             if number == 0 or not together:
                 up, down = room.pressure(observed, sources.power(), beta)
@@ -113,5 +118,7 @@ def fit(
             room, gain_NF = room.update(observed, sources.power())
             if gain_NF is not None:
                 sources = sources.rescale(gain_NF)
+        if checked is not None:
+            sources = checked(done, sources, room)
         progress.step()
     return sources, room

@@ -45,6 +45,16 @@ def test_several_spots_of_a_player_count_as_one(leaky):
     torch.testing.assert_close(found_NFT.mean(), true_NFT.mean(), rtol=0.2, atol=0)
 
 
+@pytest.mark.parametrize("gain", [1.0, 1e3])
+def test_what_is_heard_as_another_player_is_borrowed(gain):
+    """Spots hear the other player 15 and 9 dB below; in the last bin the first source is the second player."""
+    leakage_NM = torch.tensor([[1.0, 0.03 * gain], [0.12 / gain, 1.0]])
+    halfway_NN = start.halfway(leakage_NM.expand(6, -1, -1), [[0], [1]])
+    heard_NMF = torch.tensor([[1.0, 0.03 * gain], [0.12, gain]])[..., None].repeat(1, 1, 3)
+    heard_NMF[0, :, 2] = heard_NMF[1, :, 2]
+    assert start.borrowed(heard_NMF, [[0], [1]], halfway_NN).tolist() == [[False, False, True], [False] * 3]
+
+
 def test_silence_leaks_nowhere():
     bands = start.half_octaves(50.0, 20)
     silence = torch.zeros(3, 20, 5)

@@ -31,6 +31,12 @@ from ..sources.sections import Sections
 DEAD = 1e-6
 """Level below which a microphone is taken for dead, relative to the loudest (−120 dB)."""
 
+CHECK_ROUNDS = 10
+"""After so many rounds, and so many more, everything that a player has borrowed from another is given back."""
+
+FORGOTTEN = 1e-3
+"""Share that a player keeps of what it borrowed: what is its own nonetheless can grow again."""
+
 SCAN_SAMPLES = 2**22
 """Samples of all channels together that are read at once to measure levels."""
 
@@ -110,6 +116,8 @@ class Model:
         How loudly every live microphone hears every player, as estimated from the recording.
     diagonal, room
         The room with jointly diagonal, and with full-rank covariances.
+    gain_NF
+        Gains that take from the players what others play.
     spectra
         Spectra by number of the section, of those from which the room was learned. The background comes last.
     """
@@ -117,6 +125,7 @@ class Model:
     leakage_BNM: start.Leakage_BNM
     diagonal: FastMnmf
     room: FullRank
+    gain_NF: Float[Tensor, "N F"]
     spectra: Mapping[int, Nmf]
 
 
@@ -172,11 +181,27 @@ def learned(
         frames,
     )
     diagonal = heard(X_MFT, spectra.power(), analysis, config)
-    alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
+    halfway_NN = start.halfway(leakage_BNM, analysis.spots)
+
+    def returned(done: int, spectra: Sections, room: FastMnmf | FullRank) -> Sections:
+        due = done % CHECK_ROUNDS == 0 if isinstance(room, FastMnmf) else done == 1
+        return spectra.rescale(owned_NF(room, analysis, halfway_NN)) if due else spectra
+
+    alike = {"beta": 0.0, "together": True, "checked": returned, "on_progress": on_progress}
     spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **alike)
     full = FullRank.from_diagonal(diagonal)
     spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **alike)
-    return Model(leakage_BNM, diagonal, full, dict(zip(chosen, spectra.models, strict=True)))
+    gain_NF = owned_NF(full, analysis, halfway_NN)
+    return Model(leakage_BNM, diagonal, full, gain_NF, dict(zip(chosen, spectra.models, strict=True)))
+
+
+def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, halfway_NN: Tensor) -> Float[Tensor, "N F"]:
+    """Return gains that take away what players and their tails have borrowed from other players."""
+    heard_NMF, players = room.heard_NMF(), len(analysis.spots)
+    gain_NF = torch.ones_like(heard_NMF[:, 0])
+    borrowed_NF = start.borrowed(heard_NMF[:players], analysis.spots, halfway_NN)
+    gain_NF[: 2 * players][borrowed_NF.repeat(2, 1)] = FORGOTTEN
+    return gain_NF
 
 
 def spread(sections: Sequence[Section], analysis: Analysis, options: Options, config: SessionConfig) -> tuple[int, ...]:
@@ -226,7 +251,7 @@ def refitted(
     """Return the spectra of a section in the room as it was learned."""
     if number in model.spectra:
         return model.spectra[number]
-    spectra = started(X_MFT, analysis, model.leakage_BNM, options.seed + number, config)
+    spectra = started(X_MFT, analysis, model.leakage_BNM, options.seed + number, config).rescale(model.gain_NF)
     for room, rounds in ((model.diagonal, config.diagonal_rounds), (model.room, config.full_rounds // 2)):
         spectra, _ = fit(X_MFT, spectra, room, iterations=rounds, beta=0.0, fixed_room=True, together=True)
     return spectra

@@ -232,6 +232,11 @@ class FastMnmf:
         eye_MM = torch.eye(g_NM.shape[1], dtype=torch.complex128, device=g_NM.device)
         return cls(eye_MM.repeat(bins, 1, 1), g_NM, q_update)
 
+    def heard_NMF(self) -> Float[Tensor, "N M F"]:
+        """Return the power of every source at every microphone, relative to its own."""
+        inverse_FMM = torch.linalg.inv(self.Q_FMM).abs().square().to(self.g_NM.dtype)
+        return (inverse_FMM @ self.g_NM.T).permute(2, 1, 0)
+
     def pressure(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float) -> tuple[Power_NFT, Power_NFT]:
         """Return what pulls every source up and down. Raise ValueError unless beta is 0, the likelihood."""
         if beta != 0:

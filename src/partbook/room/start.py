@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..axes import Gain_NM, Power_NFT
@@ -22,6 +22,9 @@ Power_MFT = Float[Tensor, "M F T"]
 
 Leakage_BNM = Float[Tensor, "B N M"]
 """Power of every source at every microphone, relative to its own spot, per band of frequencies."""
+
+TINY = 1e-30
+"""Power below which nothing is heard."""
 
 OTHER = 0.05
 """Gain from which a source starts at microphones that are not its own (−13 dB)."""
@@ -83,6 +86,40 @@ def leakage(
                 place = max(1, round(quantile * ratio_MX.shape[1]))
                 leakage_BNM[b, n] = ratio_MX.kthvalue(place, dim=1).values
     return leakage_BNM.clamp(EPS, 1)
+
+
+def halfway(leakage_BNM: Leakage_BNM, spots: Sequence[Sequence[int]], quantile: float = 0.3) -> Float[Tensor, "N N"]:
+    """Return the level of player n's spot over player k's, in nepers of power, from which on a sound is rather n's.
+
+    It lies halfway between the levels at which the two spots hear n and k, which are read off the leakage: the lowest
+    but for outliers over the bands, for an estimate of leakage is never too low. Gains of microphones cancel.
+    """
+    typical_NM = leakage_BNM.log().quantile(quantile, dim=0)
+    at_spots_NN = torch.stack([typical_NM[:, list(own)].mean(1) for own in spots], 1)
+    return (at_spots_NN.T - at_spots_NN) / 2
+
+
+def borrowed(
+    heard_NMF: Float[Tensor, "N M F"], spots: Sequence[Sequence[int]], halfway_NN: Float[Tensor, "N N"]
+) -> Bool[Tensor, "N F"]:
+    """Return where what a model takes for one player is heard as another player is.
+
+    Where only one plays, nothing in the likelihood keeps a second source from taking a share of it: two sources model
+    it better than one. But it is heard loudest at the wrong spot.
+
+    Parameters
+    ----------
+    heard_NMF
+        Power of every player at every microphone in the model.
+    spots
+        Rows of every player's own microphones.
+    halfway_NN
+        From :func:`halfway`.
+    """
+    at_spots_NNF = torch.stack([heard_NMF[:, list(own)].clamp_min(TINY).log().mean(1) for own in spots], 1)
+    over_NNF = at_spots_NNF.diagonal().T[:, None] - at_spots_NNF
+    # Against itself every player is level, at 0 over 0.
+    return (over_NNF < halfway_NN[..., None]).any(1)
 
 
 def leak_suppressed(
