@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from ..pitch.tracks import Track
+from .figure import bleed_figure
 from .measure import Bleed, Levels, decibels
 from .result import Result
 from .words import note, number
@@ -83,13 +84,14 @@ def _bleed_section(result: Result, bleed: Bleed) -> str:
         cells.append([_change(a, b) for a, b in zip(before, after, strict=True)])
     own = [[i == j for j in range(len(players))] for i in range(len(players))]
     table = _matrix(players, [f"at {name}" for name in players], cells, own)
+    figure = bleed_figure(bleed, players)
     return (
         '<section class="wide"><h2>Bleed, before and after</h2>'
         "<p>Each row looks only at moments and frequencies where that player's own spot is at least 10 dB above every "
         "other spot, and tells how loud they are at each spot relative to the player's own: in the recording → in the "
         "separated part. Outside the diagonal lower is better. On the diagonal 0 means that the player kept "
         "its full level. All this is measured on the recording, without knowing the true parts: what remains at the "
-        f"other spots may be bleed, or what that player itself played just there.</p>{table}</section>"
+        f"other spots may be bleed, or what that player itself played just there.</p>{figure}{table}</section>"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .bleed import write_bleed
 from .measure import measure
 from .page import page
 from .players import Players, players
@@ -26,7 +27,7 @@ _HIGHEST_HZ = 5000.0
 
 
 def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into a finished result folder.
+    """Write ``report.html`` into a finished result folder, and ``bleed.csv`` into that of a session.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def write_report(folder: Path) -> Path:
     """
     result = read_result(Path(folder))
     levels, bleed = measure(result, min(int(np.clip(_LEVELS_PER_SECOND * result.duration_s, *_LEVELS)), result.length))
+    if any(microphone.role == "spot" for microphone in result.microphones):
+        write_bleed(result, bleed)
     played = players(result, levels, _SOUND_BYTES)
     axis = _axis(result)
     html = page(result, levels, bleed, played, axis, _pictures(result, played, axis)).encode()
