@@ -1,0 +1,253 @@
+"""Training the singer from mixtures alone.
+
+A batch holds scenes, and a scene holds two recordings of ensembles. The network hears their sum, with the F0 of all
+voices, and says the power of each; the loss compares what it says of *one recording's* voices together with that
+recording (as in Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020, where
+the network must find out itself which voices belong together; here the F0 says so). No voice is ever heard alone: both
+recordings are mixtures. A network that does not care which F0 belongs to which recording can only do well by telling
+every voice from every other. The expectation under a beta divergence is least at the posterior mean of the power, which
+is what a Wiener filter wants; a second term is the error of that filter itself.
+
+Where scenes hold a single recording (``together``), what is left is the likelihood of the mixture, the loss of a fit,
+amortised over many mixtures. This is what an ensemble's own recordings allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from ..data.wear import coloured, in_some_room, noisy
+from ..dsp.oscillator import flat_partials, upsampled
+from ..dsp.stft import Stft
+from ..singer.model import Singer, SingerConfig, Spectra
+from .losses import likelihood, masked_error
+from .pitch import HELD_OUT, rendered
+
+RATE = 16_000
+FLOOR = 1e-6
+"""Of powers in the likelihood, whose mean is 1."""
+
+_HOP = 128
+"""Samples from frame to frame of the rendered F0: 8 ms."""
+
+
+@dataclass(frozen=True)
+class SingerTaskConfig:
+    """What is trained on.
+
+    Attributes
+    ----------
+    network
+        What the network is.
+    pieces
+        How many are rendered.
+    scenes, seconds
+        Of a batch, and of a scene.
+    voices
+        Voices of a scene, drawn from these; fewer than four make one recording.
+    window_s, overlap
+        Of the spectra: those of separation.
+    beta, likelihood, error
+        Divergence, its weight, and the weight of the filter's error in dB.
+    earlier
+        Weight of all rounds but the last.
+    level_db
+        Least and most standard deviation of the levels of a scene's voices: where it is large, some lead.
+    in_room
+        Share of scenes in a room.
+    f0_cents, f0_gaps
+        Errors of the F0 that the network is given: standard deviation, and most gaps per voice.
+    together
+        Whether scenes hold one recording only.
+    """
+
+    network: SingerConfig = field(default_factory=SingerConfig)
+    pieces: int = 400
+    scenes: int = 2
+    seconds: float = 2.0
+    voices: tuple[int, ...] = (4, 4, 4, 5)
+    window_s: float = 0.128
+    overlap: int = 4
+    beta: float = 0.0
+    likelihood: float = 0.05
+    error: float = 0.1
+    earlier: float = 0.25
+    level_db: tuple[float, float] = (2.0, 9.0)
+    in_room: float = 0.5
+    f0_cents: float = 6.0
+    f0_gaps: int = 3
+    together: bool = False
+
+
+class Scenes(NamedTuple):
+    """A batch of scenes of N voices in G recordings: their spectra, noise in ``mixture`` only, and the F0 given."""
+
+    mixture_BFT: Complex[Tensor, "B F T"]
+    recordings_GBFT: Complex[Tensor, "G B F T"]
+    groups: tuple[tuple[int, ...], ...]
+    comb_BNFT: Float[Tensor, "B N F T"]
+    f0_hz: Float[Tensor, "B N T"]
+
+
+@dataclass
+class SingerTask:
+    """See :class:`partbook.train.loop.Task`; rendered pieces are kept in a folder."""
+
+    config: SingerTaskConfig
+    renders: Path
+    seed: int = 0
+
+    @cached_property
+    def model(self) -> Singer:
+        """The network, its first weights drawn from the seed."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return Singer(self.config.network)
+
+    @property
+    def stft(self) -> Stft:
+        """The transform of mixtures and combs."""
+        return Stft.lasting(self.config.window_s, RATE, self.config.overlap)
+
+    @property
+    def bins_hz(self) -> Float[Tensor, " F"]:
+        """Frequencies of its bins."""
+        return torch.arange(self.stft.bins) * (RATE / self.stft.n_fft)
+
+    def batch(self, seed: int, step: int) -> Scenes:
+        """Return the scenes of a step."""
+        rng = np.random.default_rng([seed, step])
+        voices = int(rng.choice(self.config.voices))
+        return self.scenes(rng, voices, lambda: int(rng.integers(self.config.pieces)))
+
+    def scenes(self, rng: np.random.Generator, voices: int, drawn) -> Scenes:
+        """Return scenes of so many voices from pieces whose seeds are drawn one by one."""
+        parts, noises, tracks = zip(*(self._scene(rng, voices, drawn) for _ in range(self.config.scenes)), strict=True)
+        parts_BNFT = self.stft(torch.from_numpy(np.stack(parts)).float())
+        noise_BFT = self.stft(torch.from_numpy(np.stack(noises)).float())
+        f0_BNT = torch.from_numpy(np.stack(tracks)).float()
+        groups = _groups(voices, rng, self.config.together)
+        return Scenes(
+            parts_BNFT.sum(1) + noise_BFT,
+            torch.stack([parts_BNFT[:, list(group)].sum(1) for group in groups]),
+            groups,
+            combs(f0_BNT, self.stft, parts[0].shape[-1]),
+            frames(f0_BNT, self.stft, parts_BNFT.shape[-1]),
+        )
+
+    def loss(self, batch: Scenes) -> tuple[Tensor, Mapping[str, float]]:
+        """Return the loss over all rounds, and the parts of the last."""
+        level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12)
+        x = batch.mixture_BFT.abs().square() / level
+        told = self.model(x, batch.comb_BNFT, batch.f0_hz, self.bins_hz)
+        total = x.new_zeros(())
+        for number, said in enumerate(told):
+            fits, errors = self._judged(said, batch, x, level)
+            weight = 1.0 if number == len(told) - 1 else self.config.earlier
+            total = total + weight * (self.config.likelihood * fits + self.config.error * errors)
+        return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
+
+    def _judged(self, said: Spectra, batch: Scenes, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the divergence and the filter's error in dB, means over the recordings."""
+        lambda_BNFT = said.power(batch.comb_BNFT)
+        y = lambda_BNFT.sum(1) + said.background()
+        if len(batch.groups) == 1:
+            return likelihood(x, y, self.config.beta, FLOOR), x.new_zeros(())
+        fits, errors = [], []
+        for recording_BFT, group in zip(batch.recordings_GBFT, batch.groups, strict=True):
+            power = lambda_BNFT[:, list(group)].sum(1)
+            fits.append(likelihood(recording_BFT.abs().square() / level, power, self.config.beta, FLOOR))
+            errors.append(masked_error(batch.mixture_BFT, recording_BFT, power / (y + 1e-8)))
+        return torch.stack(fits).mean(), torch.stack(errors).mean()
+
+    def check(self) -> Mapping[str, float]:
+        """Return likelihood and error in dB on held-out pieces."""
+        rng = np.random.default_rng(HELD_OUT)
+        batches = [self.scenes(rng, 4, iter(range(HELD_OUT + 8 * k, HELD_OUT + 8 * k + 8)).__next__) for k in range(3)]
+        figures = [self.loss(batch)[1] for batch in batches]
+        return {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
+
+    def _scene(self, rng: np.random.Generator, voices: int, drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return parts (N, S) in one room, noise (S,) and F0 (N, T) every 8 ms, with the errors of a pitch tracker."""
+        samples = round(self.config.seconds * RATE)
+        parts, f0 = [], []
+        while sum(map(len, parts)) < voices:
+            piece = _stretch(rendered(self.renders, drawn(), RATE, _HOP), samples, rng)
+            if piece is not None:
+                parts.append(piece[0])
+                f0.append(piece[1])
+        chosen = rng.permutation(sum(map(len, parts)))[:voices]
+        parts_NS, f0_NT = np.concatenate(parts)[chosen], np.concatenate(f0)[chosen]
+        parts_NS = parts_NS * 10 ** (rng.normal(0, rng.uniform(*self.config.level_db), (voices, 1)) / 20)
+        parts_NS = coloured(parts_NS, RATE, rng.uniform(0.5, 4.5), rng)
+        if rng.random() < self.config.in_room:
+            parts_NS = in_some_room(parts_NS, RATE, rng)
+        mixture_S = parts_NS.sum(0)
+        given = np.stack([mistaken(track, rng, self.config.f0_cents, self.config.f0_gaps) for track in f0_NT])
+        return parts_NS, noisy(mixture_S, RATE, rng) - mixture_S, given
+
+
+def combs(f0_BNT: Float[Tensor, "B N T"], stft: Stft, samples: int) -> Float[Tensor, "B N F2 T2"]:
+    """Return the power of every voice's flat harmonics, a partial of amplitude 1 at about 1; F0 is every 8 ms."""
+    at_hz, gate = upsampled(f0_BNT, _HOP, samples)
+    return (stft(flat_partials(at_hz, RATE, RATE / 2) * gate) * (4 / stft.n_fft)).abs().square()
+
+
+def frames(f0_BNT: Float[Tensor, "B N T"], stft: Stft, count: int) -> Float[Tensor, "B N T2"]:
+    """Return F0 in the frames of a transform."""
+    nearest = torch.round(torch.arange(count) * (stft.hop_samples / _HOP)).long()
+    return f0_BNT[..., nearest.clamp_max(f0_BNT.shape[-1] - 1)]
+
+
+def mistaken(f0_hz: np.ndarray, rng: np.random.Generator, cents: float, gaps: int) -> np.ndarray:
+    """Return an F0 track as a tracker would hand it on: it wanders, misses stretches and is late or early at edges."""
+    count = len(f0_hz)
+    knots = np.arange(0, count + 10, 10)
+    off = np.interp(np.arange(count), knots, rng.normal(0, rng.uniform(0, cents) + 1e-9, len(knots)))
+    told = f0_hz * 2 ** (off / 1200)
+    for _ in range(rng.integers(gaps + 1)):
+        at = rng.integers(count)
+        told[at : at + rng.integers(2, 20)] = 0
+    voiced = np.flatnonzero(told > 0)
+    late = rng.integers(-3, 4)
+    if late < 0 or not len(voiced):
+        inside = np.convolve(told > 0, np.ones(1 - 2 * min(late, 0)), "same") > -2 * min(late, 0) + 0.5
+        return np.where(inside, told, 0.0)
+    right = np.searchsorted(voiced, np.arange(count)).clip(0, len(voiced) - 1)
+    left = np.maximum(right - 1, 0)
+    nearer = np.abs(voiced[left] - np.arange(count)) < np.abs(voiced[right] - np.arange(count))
+    nearest = np.where(nearer, voiced[left], voiced[right])
+    return np.where(np.abs(nearest - np.arange(count)) <= late, told[nearest], 0.0)
+
+
+def _stretch(path: Path, samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read a random stretch of a piece; None where fewer than two of its parts sound, for then it is no mixture."""
+    from safetensors.numpy import safe_open
+
+    with safe_open(path, "np") as file:
+        parts, f0 = file.get_slice("parts"), file.get_slice("f0")
+        first = _HOP * int(rng.integers(max(1, (parts.get_shape()[1] - samples) // _HOP)))
+        parts_NS = parts[:, first : first + samples] / 32767.0
+        f0_NT = f0[:, first // _HOP : (first + samples) // _HOP + 1].astype(float)
+    sounding = (f0_NT > 0).mean(1) > 0.2
+    if sounding.sum() < 2 or parts_NS.shape[1] < samples:
+        return None
+    return parts_NS[sounding], f0_NT[sounding]
+
+
+def _groups(voices: int, rng: np.random.Generator, together: bool) -> tuple[tuple[int, ...], ...]:
+    """Return who sings in which recording: two of at least two voices each, or all in one."""
+    order = tuple(int(n) for n in rng.permutation(voices))
+    return (order,) if together or voices < 4 else (order[: voices // 2], order[voices // 2 :])
+
+
+__all__ = ["RATE", "Scenes", "SingerTask", "SingerTaskConfig", "combs", "frames", "mistaken"]

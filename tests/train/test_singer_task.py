@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from partbook.singer.model import SingerConfig
+from partbook.train.loop import LoopConfig, train
+from partbook.train.singer import RATE, SingerTask, SingerTaskConfig, combs, frames, mistaken
+
+SMALL = SingerTaskConfig(
+    SingerConfig(bands=12, channels=6, rounds=2, dilations=(1,)), pieces=2, scenes=1, seconds=1.0, voices=(4,)
+)
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory):
+    """Return the folder of rendered pieces that the tests share."""
+    return tmp_path_factory.mktemp("renders")
+
+
+@pytest.fixture
+def task(renders):
+    return SingerTask(SMALL, renders)
+
+
+def test_a_batch_follows_from_seed_and_step_alone(task, renders):
+    first, again, other = task.batch(0, 3), SingerTask(SMALL, renders).batch(0, 3), task.batch(0, 4)
+    assert torch.equal(first.mixture_BFT, again.mixture_BFT) and torch.equal(first.comb_BNFT, again.comb_BNFT)
+    assert not torch.equal(first.mixture_BFT, other.mixture_BFT)
+
+
+def test_the_loss_sees_recordings_of_several_voices_never_one(task):
+    for voices in (4, 5):
+        batch = task.scenes(np.random.default_rng(0), voices, lambda: 0)
+        assert sorted(n for group in batch.groups for n in group) == list(range(voices))
+        assert min(map(len, batch.groups)) >= 2
+    assert len(task.scenes(np.random.default_rng(0), 3, lambda: 0).groups) == 1
+
+
+def test_recordings_and_noise_are_the_mixture(task):
+    batch = task.batch(0, 0)
+    rest = batch.mixture_BFT - batch.recordings_GBFT.sum(0)
+    assert 0 < rest.abs().square().mean() < 10**-2 * batch.mixture_BFT.abs().square().mean()
+
+
+def test_training_lowers_the_loss_and_resumes_exactly(task, renders, tmp_path):
+    config = LoopConfig(steps=6, warm_up_steps=1, save_every=3, check_every=100, learning_rate=1e-2)
+    batch = task.batch(0, 0)
+    before = float(task.loss(batch)[0].detach())
+    task.check = dict
+    whole = train(task, config, tmp_path / "whole")
+    assert float(whole.train() is task.model and task.loss(batch)[0].detach()) < before
+    cut = SingerTask(SMALL, renders)
+    cut.check = dict
+    steps = []
+
+    def stop(record):
+        steps.append(record["step"])
+        if record["step"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, config, tmp_path / "cut", on_log=stop)
+    again = SingerTask(SMALL, renders)
+    again.check = dict
+    resumed = train(again, config, tmp_path / "cut")
+    for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_recordings_of_an_ensemble_itself_train_by_their_likelihood(renders):
+    task = SingerTask(replace(SMALL, together=True), renders)
+    loss, parts = task.loss(task.batch(0, 0))
+    loss.backward()
+    assert parts["error_db"] == 0 and parts["likelihood"] > 0
+    assert all(torch.isfinite(weight.grad).all() for weight in task.model.parameters() if weight.grad is not None)
+
+
+def test_combs_peak_at_one_and_only_where_a_voice_sounds(task):
+    f0_hz = torch.full((1, 1, 126), 250.0)
+    f0_hz[..., 63:] = 0
+    comb = combs(f0_hz, task.stft, RATE)[0, 0]
+    at_hz = frames(f0_hz, task.stft, comb.shape[-1])[0, 0]
+    assert comb[32, 8] == pytest.approx(1, abs=0.05), "250 Hz is bin 32"
+    assert comb[:, 24:].max() < 1e-3 and (at_hz[24:] == 0).all() and (at_hz[:14] == 250).all()
+
+
+def test_mistakes_are_those_of_a_tracker():
+    rng = np.random.default_rng(0)
+    truth = np.full(500, 220.0)
+    truth[200:260] = 0
+    told = np.stack([mistaken(truth, rng, 6.0, 3) for _ in range(50)])
+    voiced = told > 0
+    assert np.abs(1200 * np.log2(told[voiced] / 220)).max() < 40
+    assert not voiced[:, 215:245].any() and 0.85 < voiced[:, truth > 0].mean() < 1
