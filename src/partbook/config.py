@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .errors import OptionError, nearest
 
 Format = Literal["flac", "wav"]
+At = Literal["all", "main", "spot"]
 
 SALIENCES = ("harmonic",)
 """What the pitch of voices can be heard through: ``harmonic`` is a decomposition into combs, without training."""
@@ -143,6 +145,32 @@ def known_salience(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class SessionOptions:
+    """What the separation of a session can be told.
+
+    Attributes
+    ----------
+    at
+        At which microphones the players are written: ``"main"``, ``"spot"`` or ``"all"``.
+    align
+        Whether recordings of separate recorders, of another rate, offset or drift, are aligned.
+    sources
+        What the spectra of the players are made of: ``"nmf"``, learned from the recording alone, or ``"dictionary"``,
+        those of the calibration.
+    calibration
+        File of :func:`partbook.engine.calibration.calibrate`.
+    plays
+        CSV or MIDI file of who plays when.
+    """
+
+    at: At = "all"
+    align: bool = False
+    sources: Literal["nmf", "dictionary"] = "nmf"
+    calibration: Path | None = None
+    plays: Path | None = None
+
+
 def parse_bytes(text: str) -> int:
     """Return the number of bytes that ``2GB``, ``1.5G``, ``500 MB`` or ``100000000`` says; units of 1000.
 
@@ -157,4 +185,14 @@ def parse_bytes(text: str) -> int:
     return math.floor(float(found[1]) * _UNITS[found[2]])
 
 
-__all__ = ["SALIENCES", "Format", "Options", "SessionConfig", "VoicesConfig", "known_salience", "parse_bytes"]
+__all__ = [
+    "SALIENCES",
+    "At",
+    "Format",
+    "Options",
+    "SessionConfig",
+    "SessionOptions",
+    "VoicesConfig",
+    "known_salience",
+    "parse_bytes",
+]

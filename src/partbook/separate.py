@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .config import Format, Options
+from .config import Format, Options, SessionOptions
 from .ensemble import Voice, Voices, high_to_low, named_singers, named_voices
 from .errors import OptionError, TrackError
 from .progress import OnProgress, Stopwatch
@@ -35,6 +35,7 @@ def separate(
     main: Sequence[str] = (),
     from_s: float | None = None,
     to_s: float | None = None,
+    session: SessionOptions | None = None,
     options: Options | None = None,
     seed: int = 0,
     on_progress: OnProgress | None = None,
@@ -55,6 +56,8 @@ def separate(
         Microphones of a session; see :func:`~partbook.audio.open_session`.
     from_s, to_s
         Separate only the stretch between these times.
+    session
+        Of a session: at which microphones, whether to align them, and what is known of players and room.
     options
         Seed, device, threads and memory.
     seed
@@ -81,9 +84,11 @@ def separate(
     """
     from .stems import collect
 
-    recording = open_input(source, sample_rate, spots=spots, main=main, from_s=from_s, to_s=to_s)
+    align = session is not None and session.align
+    recording = open_input(source, sample_rate, spots=spots, main=main, from_s=from_s, to_s=to_s, align=align)
+    options = options or Options(seed=seed)
     separation = separate_recording(
-        recording, voices=voices, f0=f0, options=options or Options(seed=seed), on_progress=on_progress
+        recording, voices=voices, f0=f0, session=session, options=options, on_progress=on_progress
     )
     one_dimensional = not isinstance(source, str | Path) and len(getattr(source, "shape", ())) == 1
     return collect(separation, mono=one_dimensional, on_progress=on_progress)
@@ -100,6 +105,7 @@ def separate_into(
     main: Sequence[str] = (),
     from_s: float | None = None,
     to_s: float | None = None,
+    session: SessionOptions | None = None,
     options: Options | None = None,
     name: str | None = None,
     format: Format = "flac",
@@ -113,10 +119,13 @@ def separate_into(
     from .stems import check_target, write
     from .stems.files import track_name
 
-    recording = open_input(source, sample_rate, spots=spots, main=main, from_s=from_s, to_s=to_s)
+    align = session is not None and session.align
+    recording = open_input(source, sample_rate, spots=spots, main=main, from_s=from_s, to_s=to_s, align=align)
     check_target(Path(directory) / track_name(name or recording.name))
     watch = Stopwatch(on_progress)
-    separation = separate_recording(recording, voices=voices, f0=f0, options=options, on_progress=watch)
+    separation = separate_recording(
+        recording, voices=voices, f0=f0, session=session, options=options, on_progress=watch
+    )
     return write(separation, directory, format=format, name=name, on_progress=watch, extras=extras, run=watch.times)
 
 
@@ -128,6 +137,7 @@ def open_input(
     main: Sequence[str] = (),
     from_s: float | None = None,
     to_s: float | None = None,
+    align: bool = False,
 ) -> Recording:
     """Open a recording: a folder, a ``session.toml`` or named microphones make a session, all else is voices."""
     from .audio import excerpt, open_recording, open_session, recording_from_array
@@ -137,7 +147,7 @@ def open_input(
         if sample_rate is not None:
             raise OptionError("a sample rate with samples only", f"{sample_rate} with '{path}'")
         session = spots or main or path.is_dir() or path.suffix.lower() == ".toml"
-        recording = open_session(path, spots=spots, main=main) if session else open_recording(path)
+        recording = open_session(path, spots=spots, main=main, align=align) if session else open_recording(path)
     else:
         if sample_rate is None:
             raise OptionError("the sample rate of the samples", "none", "sample_rate=48000")
@@ -152,6 +162,7 @@ def separate_recording(
     *,
     voices: Voices = None,
     f0: F0 = None,
+    session: SessionOptions | None = None,
     options: Options | None = None,
     on_progress: OnProgress | None = None,
 ) -> Separation:
@@ -163,13 +174,19 @@ def separate_recording(
     _prepare_torch(options)
     if any(microphone.role != "mono" for microphone in recording.microphones):
         from .engine.session import separate_session
+        from .stems import narrowed
 
         if voices is not None or f0:
             raise OptionError("voices and F0 for one recording of voices", "them for a session")
-        separation = separate_session(recording, options=options, on_progress=on_progress)
+        given = {} if session is None else {"session": session}
+        separation = separate_session(recording, options=options, on_progress=on_progress, **given)
+        if session is not None and session.at != "all":
+            separation = narrowed(separation, session.at)
     else:
         from .engine.voices import separate_voices
 
+        if session is not None:
+            raise OptionError("a session for --at, --align, --sources, --calibration and --plays", "voices", "--spots")
         singers, tracks = given_f0(recording, named_singers(voices), f0)
         separation = separate_voices(recording, singers, f0=tracks, options=options, on_progress=on_progress)
     return replace(separation, config=asdict(options) | dict(separation.config))

@@ -6,7 +6,7 @@ import scipy.signal
 import torch
 
 from partbook.audio import Microphone, excerpt, open_session, recording_from_array
-from partbook.config import Options, SessionConfig
+from partbook.config import Options, SessionConfig, SessionOptions
 from partbook.dsp.stft import Stft
 from partbook.engine.session import separate_session
 from partbook.errors import Cancelled, OptionError
@@ -233,3 +233,30 @@ def test_a_real_quintet_keeps_every_player_at_its_own_spot(shared):
         own = before[n] > 10 * others
         assert abs(10 * torch.log10(after[n][own].sum() / before[n][own].sum())) < 0.5
         assert after[n][others > 10 * before[n]].sum() < 0.5 * before[n][others > 10 * before[n]].sum()
+
+
+def test_who_plays_when_is_obeyed(truth, recording, tmp_path):
+    samples = recording.read(0, recording.length)
+    plays = tmp_path / "plays.csv"
+    plays.write_text("a,0,0.5\n")
+    separation = separate_session(
+        recording, options=Options(), config=replace(QUICK, rt60_s=0.1), session=SessionOptions(plays=plays)
+    )
+    images = np.concatenate([block.images for block in separation.blocks()], -1)
+    assert decibel(images[0, :, 8000:], samples[:, 8000:]) < -60
+    assert decibel(images[0, 2, :4000] - truth[0, 2, :4000], truth[0, 2, :4000]) < -6
+
+
+def test_troubles_of_microphones_are_told(recording):
+    samples = recording.read(0, recording.length)
+    samples[1] = 0
+    told = []
+    setup = {"unnamed": ["Balcony"], "source": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "Tuba"}]}
+    separate_session(
+        replace(session(samples, recording.microphones), setup=setup),
+        options=Options(),
+        config=QUICK,
+        on_progress=lambda event: told.append(event.message),
+    )
+    told = " ".join(told)
+    assert "Main2 is dead" in told and "Balcony" in told and "Tuba has no spot" in told

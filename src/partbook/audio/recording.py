@@ -122,7 +122,7 @@ class FileRecording:
 
     def sha256(self) -> str:
         """Return the digest of the file; of several files, the digest of their digests in the order of channels."""
-        digests = [_file_digest(path) for path in dict.fromkeys(self.paths)]
+        digests = [file_digest(path) for path in dict.fromkeys(self.paths)]
         return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
@@ -260,6 +260,25 @@ def excerpt(recording: R, from_s: float | None = None, to_s: float | None = None
     return replace(recording, start=recording.start + first, length=last - first)
 
 
+def heard_at(recording: R, role: str) -> R:
+    """Return the recording at the microphones of one role only.
+
+    Raises
+    ------
+    OptionError
+        If there is no such microphone.
+    """
+    rows = [row for row, microphone in enumerate(recording.microphones) if microphone.role == role]
+    if not rows:
+        raise OptionError(f"microphones of the role {role}", "none", "--at all")
+    kept = {"microphones": tuple(recording.microphones[row] for row in rows)}
+    if recording.paths:
+        kept["paths"] = tuple(recording.paths[row] for row in rows)
+    if isinstance(recording, ArrayRecording):
+        kept["samples"] = recording.samples[rows]
+    return replace(recording, **kept)
+
+
 def readable_formats() -> list[str]:
     """Return libsndfile's names of all file formats that can be read."""
     return sorted(soundfile.available_formats())
@@ -341,7 +360,8 @@ def _similar_file(path: Path) -> str:
     return f"'{found}'" if found in names else ""
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the hexadecimal digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -356,6 +376,8 @@ __all__ = [
     "Recording",
     "Sound",
     "excerpt",
+    "file_digest",
+    "heard_at",
     "inspect",
     "open_recording",
     "readable_formats",

@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from ..ensemble import source_id
 from ..errors import AudioError, OptionError, nearest
+from .alignment import AlignedRecording, aligned
 from .recording import MAX_CHANNELS, FileRecording, Microphone, Recording, Sound, inspect
 
 SUFFIXES = frozenset(
@@ -59,7 +60,9 @@ class _Place(NamedTuple):
     source: str | None = None
 
 
-def open_session(path: str | Path, *, spots: Sequence[str] = (), main: Sequence[str] = ()) -> FileRecording:
+def open_session(
+    path: str | Path, *, spots: Sequence[str] = (), main: Sequence[str] = (), align: bool = False
+) -> FileRecording | AlignedRecording:
     """Open the microphones of a session as one recording.
 
     Parameters
@@ -72,10 +75,12 @@ def open_session(path: str | Path, *, spots: Sequence[str] = (), main: Sequence[
         ``NAME=CHANNEL`` with channels from 1. Not with ``session.toml``.
     main
         Names of the main microphones, likewise.
+    align
+        Whether files may differ in rate, start and clock: they are brought to the time of the first microphone.
 
     Returns
     -------
-    FileRecording
+    FileRecording or AlignedRecording
         Its channels are the main microphones, then the spots, then (``session.toml`` only) the ambient ones.
 
     Raises
@@ -95,9 +100,13 @@ def open_session(path: str | Path, *, spots: Sequence[str] = (), main: Sequence[
     else:
         name = path.resolve().name if path.is_dir() else path.stem
         places, setup = (_from_folder if path.is_dir() else _from_file)(path, spots, main), {}
+        named = {place.path for place in places}
+        unnamed = [file.stem for file in _sound_files(path) if file not in named] if path.is_dir() else []
+        if unnamed:
+            setup["unnamed"] = unnamed
     if not any(place.role == "spot" for place in places):
         raise OptionError("at least one spot microphone", "none", _spots_hint(path))
-    return _gathered(name, sorted(places, key=lambda place: ROLES.index(place.role)), setup)
+    return _gathered(name, sorted(places, key=lambda place: ROLES.index(place.role)), setup, align)
 
 
 def source_names(recording: Recording) -> dict[str, str]:
@@ -209,7 +218,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _gathered(name: str, places: Sequence[_Place], setup: Mapping[str, object]) -> FileRecording:
+def _gathered(
+    name: str, places: Sequence[_Place], setup: Mapping[str, object], align: bool
+) -> FileRecording | AlignedRecording:
     """Open the files of all microphones and check that they fit together."""
     twice = [each for each, count in Counter(place.name for place in places).items() if count > 1]
     if twice:
@@ -218,13 +229,13 @@ def _gathered(name: str, places: Sequence[_Place], setup: Mapping[str, object]) 
         raise AudioError(f"1 to {MAX_CHANNELS} microphones", f"{len(places)}")
     sounds = {path: inspect(path) for path in dict.fromkeys(place.path for place in places)}
     first_path, first = next(iter(sounds.items()))
-    for path, sound in sounds.items():
+    for path, sound in () if align else sounds.items():
         if sound.sample_rate != first.sample_rate:
             got = f"{first.sample_rate} in '{first_path.name}' and {sound.sample_rate} in '{path.name}'"
-            raise AudioError("one sample rate in a session", got, "the recordings as they were before any export")
+            raise AudioError("one sample rate in a session", got, "--align for separate recorders")
         if sound.length != first.length:
             got = f"{first.length} samples in '{first_path.name}' and {sound.length} in '{path.name}'"
-            raise AudioError("files of one length in a session", got, "files that start and end together")
+            raise AudioError("files of one length in a session", got, "--align for separate recorders")
     placed = [_with_channel(place, sounds[place.path]) for place in places]
     used = Counter((place.path, place.channel) for place in placed)
     shared = next((place for place in placed if used[place.path, place.channel] > 1), None)
@@ -232,7 +243,8 @@ def _gathered(name: str, places: Sequence[_Place], setup: Mapping[str, object]) 
         raise OptionError("every channel once", f"channel {shared.channel} of '{shared.path.name}' twice")
     microphones = tuple(Microphone(p.name, p.path.name, p.channel, p.role, p.source) for p in placed)
     paths = tuple(place.path for place in placed)
-    return FileRecording(name, first.sample_rate, first.length, microphones, paths, first.subtype, setup=setup)
+    recording = FileRecording(name, first.sample_rate, first.length, microphones, paths, first.subtype, setup=setup)
+    return aligned(recording, sounds) if align else recording
 
 
 def _with_channel(place: _Place, sound: Sound) -> _Place:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..config import Format, Options, parse_bytes
+from ..config import At, Format, Options, SessionOptions, parse_bytes
 from ..errors import InputError, OptionError
 from .base import FINE, PARTLY_FAILED, Flag, Names, app, bars, complain, say_json
 
@@ -23,6 +23,11 @@ def separate(
     f0: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative=(), show_default=False)] = (),
     spots: Names = "",
     main: Names = "",
+    at: At = "all",
+    align: Flag = False,
+    sources: Literal["nmf", "dictionary"] = "nmf",
+    calibration: Path | None = None,
+    plays: Path | None = None,
     out: Path = Path("separated"),
     name: str | None = None,
     from_s: Annotated[float | None, Parameter(name="--from")] = None,
@@ -56,6 +61,16 @@ def separate(
         channels.
     main
         Main microphones of a session, likewise.
+    at
+        At which microphones of a session the players are written: main, spot or all.
+    align
+        Align recordings of separate recorders, whose rates, starts or clocks differ.
+    sources
+        Spectra of the players of a session: nmf, learned from the recording, or dictionary, those of --calibration.
+    calibration
+        File that partbook calibrate made of the same players at the same microphones.
+    plays
+        Who plays when in a session: a CSV file of player,start,end in seconds, or MIDI with a track per player.
     out
         Folder for the results.
     name
@@ -81,8 +96,12 @@ def separate(
     json
         Say what was done as JSON.
     """
-    from ..report import write_report
+    from ..report import write_project, write_report
     from ..separate import separate_into
+
+    def extras(folder: Path) -> None:
+        write_report(folder)
+        write_project(folder)
 
     check_batch(inputs, voices, name, "separate", f0)
     settings = {
@@ -93,6 +112,8 @@ def separate(
         "from_s": from_s,
         "to_s": to_s,
     }
+    session = SessionOptions(at, align, sources, calibration, plays)
+    settings |= {"session": session} if session != SessionOptions() else {}
     options = Options(seed, device, threads, parse_bytes(memory), salience)
     results: list[dict[str, object]] = []
     for path in inputs:
@@ -100,7 +121,7 @@ def separate(
             with bars(quiet) as on_progress:
                 folder = separate_into(
                     out, path, **settings, options=options, name=name, format=format, on_progress=on_progress,
-                    extras=write_report,
+                    extras=extras,
                 )  # fmt: skip
             results.append({"input": str(path), "folder": str(folder), "sources": _sources(folder)})
         except InputError as error:

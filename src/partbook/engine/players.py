@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .. import wiener
 from ..audio import Recording
+from ..audio.health import DEAD
 from ..axes import Power_NFT, Spectrum_MFT
 from ..config import Options, SessionConfig
 from ..dsp.stft import Stft
@@ -27,18 +28,13 @@ from ..room.fastmnmf import FastMnmf, frequency_first, updated_g
 from ..room.fullrank import FullRank
 from ..sources.nmf import Nmf
 from ..sources.sections import Sections
-
-DEAD = 1e-6
-"""Level below which a microphone is taken for dead, relative to the loudest (−120 dB)."""
+from .plays import Stretches, playing
 
 CHECK_ROUNDS = 10
 """After so many rounds, and so many more, everything that a player has borrowed from another is given back."""
 
 FORGOTTEN = 1e-3
 """Share that a player keeps of what it borrowed: what is its own nonetheless can grow again."""
-
-SCAN_SAMPLES = 2**22
-"""Samples of all channels together that are read at once to measure levels."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +78,8 @@ class Analysis:
         Which of the sources are modelled: those with a live spot.
     spots
         Rows of every modelled player's spots among the live microphones.
+    plays
+        When every modelled player plays, in seconds of the original; None at any time.
     device
         Where spectra are kept.
     """
@@ -93,12 +91,23 @@ class Analysis:
     scale_M: Float[Tensor, " M"]
     players: tuple[int, ...]
     spots: tuple[tuple[int, ...], ...]
+    plays: tuple[Stretches | None, ...]
     device: str
 
     @property
     def bin_hz(self) -> float:
         """Distance between bins."""
         return self.recording.sample_rate / self.stft.n_fft
+
+    def playing(self, section: Section, lingering_s: float) -> Float[Tensor, "N T"]:
+        """Return 1 where every modelled player, and then its tail, may sound in a section and 0 elsewhere."""
+        rate = self.recording.sample_rate
+        first_s = (self.recording.start + section.first) / rate
+        frames = self.stft.frames(section.last - section.first)
+        times_s = first_s + torch.arange(frames) * (self.stft.hop_samples / rate)
+        margin_s = 0.5 * self.stft.n_fft / rate
+        early, late = (playing(self.plays, times_s, margin_s, linger_s) for linger_s in (0.0, lingering_s))
+        return torch.cat([early, late]).to(self.device)
 
     def spectra(self, section: Section) -> Spectrum_MFT:
         """Return the spectra of the live microphones, at unit level."""
@@ -129,9 +138,15 @@ class Model:
     spectra: Mapping[int, Nmf]
 
 
-def analysed(recording: Recording, ids: Sequence[str], options: Options, config: SessionConfig) -> Analysis:
-    """Find the live microphones and their levels, and choose the transform."""
-    level_M = levels(recording)
+def analysed(
+    recording: Recording,
+    ids: Sequence[str],
+    level_M: np.ndarray,
+    plays: Mapping[str, Stretches],
+    options: Options,
+    config: SessionConfig,
+) -> Analysis:
+    """Find the live microphones among those of given levels, and choose the transform."""
     live = tuple(int(m) for m in np.flatnonzero(level_M > DEAD * level_M.max()))
     microphones = [recording.microphones[m] for m in live]
     rows = {id: tuple(row for row, microphone in enumerate(microphones) if microphone.source == id) for id in ids}
@@ -146,17 +161,9 @@ def analysed(recording: Recording, ids: Sequence[str], options: Options, config:
         torch.from_numpy(level_M[list(live)]).float(),
         players,
         tuple(rows[ids[n]] for n in players),
+        tuple(plays.get(ids[n]) for n in players),
         options.device,
     )
-
-
-def levels(recording: Recording) -> np.ndarray:
-    """Return the root mean square of every microphone, float64, shape (M,)."""
-    energy_M = np.zeros(len(recording.microphones))
-    step = max(1, SCAN_SAMPLES // len(energy_M))
-    for first in range(0, recording.length, step):
-        energy_M += np.square(recording.read(first, min(recording.length, first + step)), dtype=np.float64).sum(1)
-    return np.sqrt(energy_M / recording.length)
 
 
 def learned(
@@ -175,7 +182,7 @@ def learned(
     leakage_BNM = start.leakage(X_MFT.abs().square(), analysis.spots, bands)
     spectra = Sections(
         tuple(
-            started(part, analysis, leakage_BNM, options.seed + number, config)
+            started(part, analysis, sections[number], leakage_BNM, options.seed + number, config)
             for number, part in zip(chosen, parts, strict=True)
         ),
         frames,
@@ -215,7 +222,12 @@ def spread(sections: Sequence[Section], analysis: Analysis, options: Options, co
 
 
 def started(
-    X_MFT: Spectrum_MFT, analysis: Analysis, leakage_BNM: start.Leakage_BNM, seed: int, config: SessionConfig
+    X_MFT: Spectrum_MFT,
+    analysis: Analysis,
+    section: Section,
+    leakage_BNM: start.Leakage_BNM,
+    seed: int,
+    config: SessionConfig,
 ) -> Nmf:
     """Return first spectra of a section: factors of leak-suppressed spots and their tails, a stationary background."""
     power_MFT = X_MFT.abs().square()
@@ -224,7 +236,9 @@ def started(
     hop_s = analysis.stft.hop_samples / analysis.recording.sample_rate
     power_NFT = torch.cat([power_NFT, start.tails(power_NFT, hop_s, config.rt60_s)])
     rng = torch.Generator().manual_seed(seed)
-    factors = Nmf.approximating(power_NFT, config.components, rng)
+    may_NT = analysis.playing(section, config.rt60_s)
+    factors = Nmf.approximating(power_NFT * may_NT[:, None], config.components, rng)
+    factors = replace(factors, H_NKT=factors.H_NKT * may_NT[:, None])
     return factors.with_background(background(power_MFT)) if config.background else factors
 
 
@@ -246,12 +260,19 @@ def heard(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis, config
 
 
 def refitted(
-    X_MFT: Spectrum_MFT, number: int, analysis: Analysis, model: Model, options: Options, config: SessionConfig
+    X_MFT: Spectrum_MFT,
+    number: int,
+    section: Section,
+    analysis: Analysis,
+    model: Model,
+    options: Options,
+    config: SessionConfig,
 ) -> Nmf:
     """Return the spectra of a section in the room as it was learned."""
     if number in model.spectra:
         return model.spectra[number]
-    spectra = started(X_MFT, analysis, model.leakage_BNM, options.seed + number, config).rescale(model.gain_NF)
+    spectra = started(X_MFT, analysis, section, model.leakage_BNM, options.seed + number, config)
+    spectra = spectra.rescale(model.gain_NF)
     for room, rounds in ((model.diagonal, config.diagonal_rounds), (model.room, config.full_rounds // 2)):
         spectra, _ = fit(X_MFT, spectra, room, iterations=rounds, beta=0.0, fixed_room=True, together=True)
     return spectra

@@ -7,18 +7,20 @@ Neighbouring sections are cross-faded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
 
 from ..audio import Recording, source_names
-from ..config import Options, SessionConfig
+from ..audio.health import DEAD, Health, examined
+from ..config import Options, SessionConfig, SessionOptions
 from ..errors import OptionError
 from ..progress import OnProgress, Progress
 from ..stems import Block, Separation, Source
 from .players import Analysis, Model, Section, analysed, images, learned, refitted
+from .plays import read_plays
 
 
 def separate_session(
@@ -26,6 +28,7 @@ def separate_session(
     *,
     options: Options,
     config: SessionConfig | None = None,
+    session: SessionOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Separation:
     """Separate a session into the image of every player at every microphone.
@@ -36,6 +39,8 @@ def separate_session(
         Microphones with roles; every player has one spot or several.
     options, config
         Seed, device and memory; settings of the model.
+    session
+        What is known of players and room; at which microphones the images are written is not this function's business.
     on_progress
         Where to report.
 
@@ -49,20 +54,45 @@ def separate_session(
     OptionError
         If no microphone is anyone's spot.
     """
-    config = config or SessionConfig()
+    config, session = config or SessionConfig(), session or SessionOptions()
     names = source_names(recording)
     if not names:
         raise OptionError("at least one spot microphone", "none", "--spots")
-    analysis = analysed(recording, tuple(names), options, config)
+    health = examined(recording)
+    remarks = [*health.problems, *_expected(recording, names, health)]
+    if remarks:
+        said = Progress("listen", len(remarks), on_progress)
+        for remark in remarks:
+            said.step(remark)
+    plays = read_plays(session.plays, tuple(names)) if session.plays else {}
+    analysis = analysed(recording, tuple(names), health.level_M, plays, options, config)
     sections = planned(analysis, len(names), options, config)
     model = learned(analysis, sections, options, config, on_progress) if analysis.players else None
     return Separation(
         recording=recording,
         sources=tuple(Source(id, name) for id, name in names.items()),
         blocks=lambda: _separated(analysis, sections, model, len(names), options, config, on_progress),
-        config={"session": asdict(config)},
+        config={"session": asdict(config) | {"remarks": remarks, "plays": plays}},
         seed=options.seed,
     )
+
+
+def _expected(recording: Recording, names: Mapping[str, str], health: Health) -> Iterator[str]:
+    """Yield a line for what cannot be expected of the microphones as they are."""
+    unnamed = recording.setup.get("unnamed", ())
+    if unnamed:
+        yield f"not named as a microphone and left out: {', '.join(unnamed)}"
+    for each in recording.setup.get("alignment", ()):
+        clock = f"{each['offset_ms']:+.1f} ms, {each['drift_ppm']:+.1f} ppm at {each['rate']} Hz"
+        yield f"aligned {each['file']}: {clock} (confidence {each['confidence']:.2f})"
+    listed = [str(entry["name"]) for entry in recording.setup.get("source", ())]
+    for name in listed:
+        if name.lower() not in names:
+            yield f"{name} has no spot microphone: it stays in the residual and in the others' parts"
+    live = int((health.level_M > DEAD * health.level_M.max()).sum())
+    players = max(len(names), len(listed))
+    if players > live:
+        yield f"{players} players at {live} live microphones: expect parts no cleaner than masks would make them"
 
 
 def planned(analysis: Analysis, sources: int, options: Options, config: SessionConfig) -> list[Section]:
@@ -97,7 +127,7 @@ def _separated(
         out = np.zeros((*shape, section.stop + section.fade - section.start), np.float32)
         if model is not None:
             X_MFT = analysis.spectra(section)
-            spectra = refitted(X_MFT[:, : analysis.bins], number, analysis, model, options, config)
+            spectra = refitted(X_MFT[:, : analysis.bins], number, section, analysis, model, options, config)
             kept = slice(section.start - section.first, section.start - section.first + out.shape[-1])
             for n, image_MFT in zip(analysis.players, images(X_MFT, spectra.power(), analysis, model), strict=True):
                 samples = analysis.stft.inverse(image_MFT, section.last - section.first)[:, kept].cpu()

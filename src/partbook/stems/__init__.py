@@ -3,7 +3,18 @@
 from .files import write
 from .folder import check_target
 from .memory import Stems, collect
-from .separation import Block, Separation, Source
+from .separation import Block, Separation, Source, narrowed
 from .verify import Check, verify
 
-__all__ = ["Block", "Check", "Separation", "Source", "Stems", "check_target", "collect", "verify", "write"]
+__all__ = [
+    "Block",
+    "Check",
+    "Separation",
+    "Source",
+    "Stems",
+    "check_target",
+    "collect",
+    "narrowed",
+    "verify",
+    "write",
+]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..audio import Recording
+from ..audio import Recording, heard_at
 from ..pitch.tracks import Track
 
 
@@ -62,3 +62,15 @@ class Separation:
     f0: Mapping[str, Track] = field(default_factory=dict)
     config: Mapping[str, object] = field(default_factory=dict)
     seed: int = 0
+
+
+def narrowed(separation: Separation, role: str) -> Separation:
+    """Return a separation whose images are at the microphones of one role only."""
+    recording = separation.recording
+    rows = [row for row, microphone in enumerate(recording.microphones) if microphone.role == role]
+
+    def blocks() -> Iterator[Block]:
+        for block in separation.blocks():
+            yield Block(block.start, block.images[:, rows])
+
+    return replace(separation, recording=heard_at(recording, role), blocks=blocks)

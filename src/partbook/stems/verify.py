@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..audio import FileRecording, Microphone, open_recording, open_session
+from ..audio import AlignedRecording, Clock, FileRecording, Microphone, Recording, open_recording, open_session
 from ..errors import AudioError, InputError, OptionError, PartbookError
 from ..pitch.tracks import read_f0
 from .files import SCHEMA, file_sha256
@@ -110,7 +110,7 @@ def _check_f0(path: Path) -> Check:
     return Check(f"f0/{path.name}", True, f"{len(track.times_s)} frames")
 
 
-def _original(folder: Path, manifest: dict, given: str | Path | None) -> FileRecording | None:
+def _original(folder: Path, manifest: dict, given: str | Path | None) -> FileRecording | AlignedRecording | None:
     """Open the recording that was separated, or return None if it is not known where it lies."""
     microphones = tuple(Microphone(**entry) for entry in manifest["microphones"])
     if given is None:
@@ -121,7 +121,9 @@ def _original(folder: Path, manifest: dict, given: str | Path | None) -> FileRec
         if len(paths) != len(microphones) or not all(path.is_file() for path in paths):
             return None
     elif Path(given).suffix.lower() == ".toml":
-        paths = list(open_session(given).paths)
+        opened_session = open_session(given, align="alignment" in manifest.get("setup", {}))
+        found = {m.name: path for m, path in zip(opened_session.microphones, opened_session.paths, strict=True)}
+        paths = [found.get(microphone.name, Path(given)) for microphone in microphones]
     elif Path(given).is_dir():
         paths = [Path(given) / microphone.file for microphone in microphones]
     else:
@@ -130,6 +132,11 @@ def _original(folder: Path, manifest: dict, given: str | Path | None) -> FileRec
     first = opened[paths[0]]
     whole = FileRecording(first.name, first.sample_rate, first.length, microphones, tuple(paths), first.subtype)
     start, length = manifest["input"]["start"], manifest["input"]["length"]
+    if "alignment" in manifest.get("setup", {}):
+        told = {each["file"]: Clock(each["ratio"], each["offset"]) for each in manifest["setup"]["alignment"]}
+        clocks = {path: told.get(path.name, Clock()) for path in paths}
+        rate = manifest["input"]["rate"]
+        return AlignedRecording(first.name, rate, length, microphones, tuple(paths), clocks, start)
     if any(len(each.microphones) < m.channel for each, m in zip((opened[p] for p in paths), microphones, strict=True)):
         raise OptionError(f"the recording with {len(microphones)} microphones", f"'{given}' with fewer channels")
     if start + length > min(each.length for each in opened.values()):
@@ -137,7 +144,7 @@ def _original(folder: Path, manifest: dict, given: str | Path | None) -> FileRec
     return replace(whole, start=start, length=length)
 
 
-def _check_sum(folder: Path, entries: Sequence[dict], recording: FileRecording) -> Check:
+def _check_sum(folder: Path, entries: Sequence[dict], recording: Recording) -> Check:
     """Check that stems and residual sum to the recording."""
     parts = [open_recording(folder / entry["file"]) for entry in entries]
     worst = 0.0
