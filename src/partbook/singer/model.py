@@ -2,14 +2,18 @@
 
 The power of voice ``n`` is that of :mod:`partbook.sources.source_filter`, without its low rank,
 
-    lambda_n(f, t) = comb_n(f, t) * sum_j b_j(f) filter_nj(t) + sum_j b_j(f) noise_nj(t),
+    lambda_n(f, t) = comb_n(f, t) * sum_j b_j(f) filter_nj(t) + skirt_n(f, t) * sum_j b_j(f) loose_nj(t)
+                     + sum_j b_j(f) noise_nj(t),
 
-with bumps ``b_j`` spaced evenly in mel. The network does not guess it at one stroke. It begins with falling spectra and
-goes a few rounds; each computes the pull of the mixture on every band of every voice, as the multiplicative updates of
-a fit do, moves some way along it, and adds what an :class:`~partbook.singer.encoder.Encoder` has learned to say about
-such a situation (an unrolled iteration in the manner of Hershey, Le Roux & Weninger, "Deep unfolding: model-based
-inspiration of novel deep architectures", 2014). Untrained it is a fit of a few rounds. Trained on mixtures it knows how
-the spectra of voices look, so it can say what a voice does where another covers it.
+with bumps ``b_j`` spaced evenly in mel. The *skirt* is the comb smeared over some thirty hertz: what a partial is
+beside its line, where a voice is rough, a room still rings or the F0 is a little wrong.
+
+The network does not guess this at one stroke. It begins with falling spectra and goes a few rounds; each computes the
+pull of the mixture on every band of every voice, as the multiplicative updates of a fit do, moves some way along it,
+and adds what an :class:`~partbook.singer.encoder.Encoder` has learned to say about such a situation (an unrolled
+iteration in the manner of Hershey, Le Roux & Weninger, "Deep unfolding: model-based inspiration of novel deep
+architectures", 2014). Untrained it is a fit of a few rounds. Trained on mixtures it knows how the spectra of voices
+look, so it can say what a voice does where another covers it.
 
 No waveform is made on this way. Where all-pole tracts are wanted (``order`` above 0), the last round also names line
 spectral frequencies, gain and roll-off, and the filter is theirs; :mod:`partbook.singer.synth` can then sing them.
@@ -32,11 +36,14 @@ from .synth import Controls
 FLOOR = 1e-6
 """Powers below are taken as this; mixtures have a mean power of 1."""
 
-HEARD = 12
+HEARD = 15
 """Channels that the encoder hears of a voice."""
 
 ANSWERS = 3
-"""Channels of its answer: filter, noise, coherence."""
+"""Channels of its answer: filter, noise, skirt."""
+
+SKIRT_HZ = 35.0
+"""Half width of a skirt."""
 
 FALL_HZ = 400.0
 """Above it the spectra that the rounds begin with fall by 12 dB per octave."""
@@ -80,32 +87,43 @@ class Spectra:
     ----------
     filter_BNJT
         Log power of a partial of amplitude 1.
+    loose_BNJT
+        The same of the skirts.
     noise_BNJT, background_BJ
         Log power of noise, and of what no voice makes.
-    coherence_BNJT
-        Logit of how much of a partial's power is heard as one sinusoid.
     bumps_FJ
         Bands over the bins.
+    comb_BNFT, skirt_BNFT
+        Power of the flat harmonics, and of their skirts.
+    tract_BNFT
+        Power of the all-pole tracts, where the network names them, to be used in the place of the filters.
     controls
-        All-pole tracts, one set per mixture, where the network names them.
+        Those tracts, one set per mixture.
     """
 
     filter_BNJT: Float[Tensor, "B N J T"]
+    loose_BNJT: Float[Tensor, "B N J T"]
     noise_BNJT: Float[Tensor, "B N J T"]
     background_BJ: Float[Tensor, "B J"]
-    coherence_BNJT: Float[Tensor, "B N J T"]
     bumps_FJ: Float[Tensor, "F J"]
+    comb_BNFT: Float[Tensor, "B N F T"]
+    skirt_BNFT: Float[Tensor, "B N F T"]
     tract_BNFT: Float[Tensor, "B N F T"] | None = None
     controls: tuple[Controls, ...] = ()
 
-    def voiced(self, comb_BNFT: Float[Tensor, "B N F T"]) -> Float[Tensor, "B N F T"]:
-        """Return the power of the harmonics."""
-        envelope = self.bumps_FJ @ self.filter_BNJT.exp() if self.tract_BNFT is None else self.tract_BNFT
-        return comb_BNFT * envelope
+    def lines(self) -> Float[Tensor, "B N F T"]:
+        """Return the power of the harmonics alone."""
+        if self.tract_BNFT is not None:
+            return self.comb_BNFT * self.tract_BNFT
+        return self.comb_BNFT * (self.bumps_FJ @ self.filter_BNJT.exp())
 
-    def power(self, comb_BNFT: Float[Tensor, "B N F T"]) -> Float[Tensor, "B N F T"]:
+    def voiced(self) -> Float[Tensor, "B N F T"]:
+        """Return the power of the harmonics and of what surrounds them."""
+        return self.lines() + self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
+
+    def power(self) -> Float[Tensor, "B N F T"]:
         """Return the power of every voice."""
-        return self.voiced(comb_BNFT) + self.bumps_FJ @ self.noise_BNJT.exp()
+        return self.voiced() + self.bumps_FJ @ self.noise_BNJT.exp()
 
     def background(self) -> Float[Tensor, "B F 1"]:
         """Return the power of what no voice makes, the same in all frames."""
@@ -155,14 +173,16 @@ class Singer(nn.Module):
         scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config)
         said, told = scene.start(), []
         for encoder in self.rounds:
-            heard, pull_filter, pull_noise, background = scene.heard(said)
+            heard, steps, background = scene.heard(said)
             answer_BNAJT, last = encoder(heard)
-            said = Spectra(
-                filter_BNJT=(said.filter_BNJT + pull_filter + answer_BNAJT[:, :, 0]).clamp(-18, 12),
-                noise_BNJT=(said.noise_BNJT + pull_noise + answer_BNAJT[:, :, 1]).clamp(-18, 12),
-                background_BJ=background,
-                coherence_BNJT=answer_BNAJT[:, :, 2],
-                bumps_FJ=scene.bumps_FJ,
+            before = (said.filter_BNJT, said.noise_BNJT, said.loose_BNJT)
+            after = [
+                (was + step + answer_BNAJT[:, :, n]).clamp(-18, 12)
+                for n, (was, step) in enumerate(zip(before, steps, strict=True))
+            ]
+            filter_BNJT, noise_BNJT, loose_BNJT = after
+            said = replace(
+                said, filter_BNJT=filter_BNJT, noise_BNJT=noise_BNJT, loose_BNJT=loose_BNJT, background_BJ=background
             )
             told.append(said)
         if self.config.order:
@@ -197,7 +217,7 @@ class _Scene:
     """A batch of mixtures with the F0 of their voices, seen through bands."""
 
     def __init__(self, power_BFT: Tensor, comb_BNFT: Tensor, f0_hz: Tensor, bins_hz: Tensor, config: SingerConfig):
-        self.x, self.comb = power_BFT, comb_BNFT
+        self.x, self.comb, self.skirt = power_BFT, comb_BNFT, smeared(comb_BNFT, float(bins_hz[1]))
         self.bumps_FJ = smooth_basis(bins_hz, config.bands, config.band_hz).to(power_BFT)
         self.width_J1 = self.bumps_FJ.sum(0)[:, None] + 1e-6
         centres_J1 = centres(config.bands, config.band_hz).to(power_BFT)[:, None]
@@ -219,16 +239,17 @@ class _Scene:
         """Return falling spectra with a little noise, at the level of the mixture."""
         filter_BNJT = self.fall_J1.log().expand(self.shape)
         noise_BNJT = filter_BNJT + math.log(3e-3)
+        loose_BNJT = filter_BNJT + math.log(1e-2)
         modelled = (self.bumps_FJ @ filter_BNJT.exp()) * self.comb + self.bumps_FJ @ noise_BNJT.exp()
         level = (self.x.mean((1, 2)) / modelled.sum(1).mean((1, 2)).clamp_min(1e-12)).clamp_min(FLOOR).log()
         level = level[:, None, None, None]
         background = torch.full((self.shape[0], self.shape[2]), math.log(1e-3)).to(self.x)
-        zero = torch.zeros_like(filter_BNJT)
-        return Spectra(filter_BNJT + level, noise_BNJT + level, background, zero, self.bumps_FJ)
+        logs = (filter_BNJT + level, loose_BNJT + level, noise_BNJT + level)
+        return Spectra(*logs, background, self.bumps_FJ, self.comb, self.skirt)
 
-    def heard(self, said: Spectra) -> tuple[Bands, Tensor, Tensor, Tensor]:
-        """Return what the encoder hears, the steps of filter and noise along their pull, and the next background."""
-        y = said.power(self.comb).sum(1) + said.background() + 1e-8
+    def heard(self, said: Spectra) -> tuple[Bands, tuple[Tensor, Tensor, Tensor], Tensor]:
+        """Return what the encoder hears, steps of filter, noise and skirt along their pull, and the next background."""
+        y = said.power().sum(1) + said.background() + 1e-8
         inverse, ratio = 1 / y, self.x / y
         steep = ratio * inverse
         down, even, up = (self.banded(self.comb * q[:, None]) for q in (inverse, ratio, steep))
@@ -240,17 +261,31 @@ class _Scene:
         pull_loud = (_log(even) - self.filled).clamp(-6, 6)
         pull_noise = (up_noise.log() - down_noise.log()).clamp(-6, 6)
         pull_noise_loud = _log(even_noise).clamp(-6, 6)
+        down_loose, up_loose = (self.banded(self.skirt * q[:, None]) for q in (inverse, steep))
+        claimed_loose = _log(down_loose * said.loose_BNJT.exp())
+        pull_loose = (_log(up_loose * said.loose_BNJT.exp()) - claimed_loose).clamp(-6, 6)
         shared = [each[:, None].expand(self.shape) for each in (pull_noise, pull_noise_loud)]
         parts = (said.filter_BNJT / 3, pull, pull_loud, claimed / 3, said.noise_BNJT / 3, *shared, claimed_noise / 3)
-        heard = torch.stack([*parts, *self.constant], 2)
+        loose = (said.loose_BNJT / 3, pull_loose, claimed_loose / 3)
+        heard = torch.stack([*parts, *loose, *self.constant], 2)
         background = said.background_BJ + STEP * (_log(up_noise.mean(2)) - _log(down_noise.mean(2))).clamp(-3, 3)
         step = STEP * pull * torch.sigmoid(claimed + 3)
         step_noise = 0.5 * STEP * shared[0] * torch.sigmoid(claimed_noise + 3)
-        return heard, step, step_noise, background.clamp(-14, 2)
+        step_loose = 0.5 * STEP * pull_loose * torch.sigmoid(claimed_loose + 3)
+        return heard, (step, step_noise, step_loose), background.clamp(-14, 2)
+
+
+def smeared(comb_BNFT: Float[Tensor, "*axes F T"], bin_hz: float) -> Float[Tensor, "*axes F T"]:
+    """Return the mean of a power over its surroundings in frequency, by a Hann window of half width ``SKIRT_HZ``."""
+    reach = max(1, round(SKIRT_HZ / bin_hz))
+    window = torch.hann_window(2 * reach + 3, periodic=False).to(comb_BNFT)[1:-1]
+    flat = comb_BNFT.reshape(-1, 1, *comb_BNFT.shape[-2:])
+    kernel = (window / window.sum())[None, None, :, None]
+    return torch.nn.functional.conv2d(flat, kernel, padding=(reach, 0)).reshape(comb_BNFT.shape)
 
 
 def _log(x: Tensor) -> Tensor:
     return (x + FLOOR).log()
 
 
-__all__ = ["Singer", "SingerConfig", "Spectra", "centres"]
+__all__ = ["Singer", "SingerConfig", "Spectra", "centres", "smeared"]

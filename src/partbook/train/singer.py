@@ -158,7 +158,7 @@ class SingerTask:
 
     def _judged(self, said: Spectra, batch: Scenes, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Return the divergence and the filter's error in dB, means over the recordings."""
-        lambda_BNFT = said.power(batch.comb_BNFT)
+        lambda_BNFT = said.power()
         y = lambda_BNFT.sum(1) + said.background()
         if len(batch.groups) == 1:
             return likelihood(x, y, self.config.beta, FLOOR), x.new_zeros(())
