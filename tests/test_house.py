@@ -15,10 +15,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Higher may import lower; folders of one layer never import each other. separate is what the package itself exports.
 LAYERS = [
     {"axes", "errors", "progress"},
-    {"config", "audio", "ensemble"},
+    {"config", "audio", "ensemble", "zoo"},
     {"dsp"},
     {"pitch", "sources", "singer", "room"},
-    {"fit", "wiener", "coherent", "stems", "zoo"},
+    {"fit", "wiener", "coherent", "stems"},
     {"engine", "data"},
     {"separate", "track", "__init__"},
     {"train", "evaluate", "listen", "report"},

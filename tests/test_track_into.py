@@ -73,7 +73,7 @@ def test_every_flag_reaches_its_place(f0, sung, mix, here):
     (result,) = json.loads(out)["results"]
     assert code == 0 and result["folder"] == "a/b/Take 1" and [v["id"] for v in result["voices"]] == ["soprano", "alto"]
     assert (sung["recording"].start, sung["recording"].length) == (2000, 4000)
-    assert (sung["options"].seed, sung["options"].memory_bytes, sung["options"].salience) == (3, 5 * 10**8, "harmonic")
+    assert (sung["options"].seed, sung["options"].memory_bytes, sung["options"].salience) == (3, 5 * 10**8, "network")
     assert sorted(contents(here / "a/b/Take 1")) == ["Take 1_f0.mid", "f0/alto.csv", "f0/soprano.csv",
                                                      "manifest.json", "run.json"]  # fmt: skip
     assert partbook.read_f0(here / "a/b/Take 1/f0/alto.csv").times_s[[0, -1]] == pytest.approx([0.25, 0.746], abs=0.01)

@@ -13,8 +13,8 @@ from .errors import OptionError, nearest
 Format = Literal["flac", "wav"]
 At = Literal["all", "main", "spot"]
 
-SALIENCES = ("harmonic",)
-"""What the pitch of voices can be heard through: ``harmonic`` is a decomposition into combs, without training."""
+SALIENCES = ("network", "harmonic")
+"""What the pitch of voices can be heard through: a trained network, or a decomposition into combs without training."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -41,7 +41,7 @@ class Options:
     device: str = "cpu"
     threads: int | None = None
     memory_bytes: int = 2 * 10**9
-    salience: str = "harmonic"
+    salience: str = "network"
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:

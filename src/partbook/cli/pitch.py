@@ -25,7 +25,7 @@ def f0(
     to_s: Annotated[float | None, Parameter(name="--to")] = None,
     tuning: float | None = None,
     bend_range: int = 2,
-    salience: str = "harmonic",
+    salience: str = "network",
     seed: int = 0,
     device: str = "cpu",
     threads: int | None = None,
@@ -59,7 +59,7 @@ def f0(
     bend_range
         Range of the pitch bends of the MIDI file, in semitones.
     salience
-        What the pitch is heard through: harmonic.
+        What the pitch is heard through: network, which is trained, or harmonic, which is not.
     seed
         Seed of all random numbers; the same seed gives the same files.
     device

@@ -70,7 +70,7 @@ def sung_dry(score: Score, sample_rate: int, seed: int = 0) -> Performance:
         voice = name.lower().rstrip("0123456789")
         return sing(notes, some_singer(voice, rng), duration_s, sample_rate, rng)
 
-    return _performed(score, sample_rate, seed, one)
+    return performed(score, sample_rate, seed, one)
 
 
 def played_dry(score: Score, sample_rate: int, seed: int = 0) -> Performance:
@@ -79,7 +79,7 @@ def played_dry(score: Score, sample_rate: int, seed: int = 0) -> Performance:
     def one(name: str, notes: Sequence[Note], duration_s: float, rng: np.random.Generator):
         return play(notes, name.lower().rstrip("0123456789"), duration_s, sample_rate, rng)
 
-    return _performed(score, sample_rate, seed, one)
+    return performed(score, sample_rate, seed, one)
 
 
 def in_hall(
@@ -128,13 +128,13 @@ def session(score: Score, sample_rate: int = 44_100, seed: int = 0) -> Performan
     return in_hall(dry, _STAGE, places_m, capsules, mics)
 
 
-def _performed(
+def performed(
     score: Score,
     sample_rate: int,
     seed: int,
     one: Callable[[str, Sequence[Note], float, np.random.Generator], tuple[np.ndarray, Track]],
 ) -> Performance:
-    """Render every part with a generator of its own, at a level of its own."""
+    """Render every part by ``one(name, notes, duration_s, rng)``, with a generator and a level of its own."""
     duration_s = score.duration_s + _AFTER_S
     samples, tracks = [], []
     for number, part in enumerate(score.parts):
@@ -149,4 +149,4 @@ def _performed(
     return Performance(sample_rate, names, parts.astype(np.float32), tuple(tracks), (Microphone("dry", "", 1, "mono"),))
 
 
-__all__ = ["PEAK", "Performance", "choir", "in_hall", "played_dry", "session", "sung_dry"]
+__all__ = ["PEAK", "Performance", "choir", "in_hall", "performed", "played_dry", "session", "sung_dry"]

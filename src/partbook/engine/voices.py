@@ -23,7 +23,7 @@ from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
 from ..pitch.refine import TRUSTING, RefineConfig, refined
-from ..pitch.tracking import heard_voices
+from ..pitch.track import track_voices
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
@@ -59,7 +59,7 @@ def separate_voices(
     config = config or VoicesConfig()
     refine = TRUSTING
     if not f0:
-        voices, f0 = heard_voices(recording, voices, salience=options.salience, on_progress=on_progress)
+        voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
         refine = RefineConfig()
     tracks = _refined(recording, [f0[voice.id] for voice in voices], refine, options, config, on_progress)
     f0 = {voice.id: track for voice, track in zip(voices, tracks, strict=True)}

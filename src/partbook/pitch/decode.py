@@ -3,7 +3,7 @@
 Every voice is, in every frame, at one of its candidates (salience peaks within its range) or unvoiced. The joint path
 maximises, having heard eight seconds ahead, a sum of
 
-- evidence: the logarithm of a candidate's salience over a threshold; nothing for an unvoiced voice;
+- evidence: the logarithm of the odds that a candidate is sounded; nothing for an unvoiced voice;
 - company: a candidate that two voices share counts once; a voice above its upper neighbour, or on a harmonic of a
   lower one, costs a little;
 - register: distance from where the voice mostly sings;
@@ -34,8 +34,6 @@ class DecodeConfig:
 
     Attributes
     ----------
-    threshold
-        Salience, relative to the level of a loud passage, at which a voice is as likely voiced as not.
     step_cents
         Standard deviation of a step from frame to frame.
     leap, leap_per_octave
@@ -56,7 +54,6 @@ class DecodeConfig:
         Most candidates per voice.
     """
 
-    threshold: float = 0.015
     step_cents: float = 40.0
     leap: float = 6.0
     leap_per_octave: float = 3.0

@@ -1,8 +1,8 @@
-"""The pitch of every voice of a recording, in one call; and the one place where a salience is chosen by name."""
+"""The pitch of every voice of a recording, in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,6 @@ from ..errors import nearest
 from ..progress import Messages, OnProgress
 from .track import track_voices
 from .tracks import Track
-
-Tracker = Callable[..., tuple[tuple[Voice, ...], dict[str, Track]]]
-
-TRACKERS: Mapping[str, Tracker] = {"harmonic": track_voices}
-"""What follows the voices through each salience: called with a recording, its voices or None, and ``on_progress``."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,34 +56,11 @@ class Tracks(Mapping[str, Track]):
         return float(self[id].confidence[voiced].mean()) if voiced.any() else 0.0
 
 
-def heard_voices(
-    recording: Recording,
-    voices: tuple[Voice, ...] | None,
-    *,
-    salience: str = "harmonic",
-    on_progress: OnProgress | None = None,
-) -> tuple[tuple[Voice, ...], dict[str, Track]]:
-    """Return the voices and a track per id, heard through the salience of this name.
-
-    Parameters
-    ----------
-    recording
-        Any number of channels, heard together.
-    voices
-        Who sings, high to low; None guesses how many.
-    salience
-        One of :data:`partbook.config.SALIENCES`.
-    on_progress
-        Where to report.
-    """
-    return TRACKERS[known_salience(salience)](recording, voices, on_progress=on_progress)
-
-
 def track(
     source: str | Path | Recording,
     *,
     voices: Voices = None,
-    salience: str = "harmonic",
+    salience: str = "network",
     from_s: float | None = None,
     to_s: float | None = None,
     on_progress: OnProgress | None = None,
@@ -130,7 +102,7 @@ def track(
     singers = named_singers(voices)
     recording = excerpt(open_recording(source) if isinstance(source, str | Path) else source, from_s, to_s)
     said = Messages(on_progress)
-    found, tracks = heard_voices(recording, singers and high_to_low(singers), salience=salience, on_progress=said)
+    found, tracks = track_voices(recording, singers and high_to_low(singers), salience=salience, on_progress=said)
     return in_recording(recording, found, tracks, said.lines)
 
 
@@ -143,4 +115,4 @@ def in_recording(
     return Tracks(voices, tuple(moved), tuple(messages))
 
 
-__all__ = ["TRACKERS", "Tracks", "heard_voices", "in_recording", "track"]
+__all__ = ["Tracks", "in_recording", "track"]

@@ -1,0 +1,120 @@
+"""What happens to dry parts on their way into a recording: levels, colour, room, noise, overload, coding.
+
+Everything is drawn anew each time, from ranges much wider than any one hall, so that a network trained on the result
+learns to overhear them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+import soxr
+
+Chance = np.random.Generator
+
+
+def transposed(parts_NS: np.ndarray, f0_NT: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Play parts faster by a ratio: pitch, formants and tempo rise together.
+
+    Parameters
+    ----------
+    parts_NS, f0_NT
+        Samples, and F0 in Hz (0 unvoiced) on a regular grid over the same time.
+    ratio
+        Above 1 is faster and higher.
+
+    Returns
+    -------
+    tuple
+        Both, shorter by the ratio.
+    """
+    quick_NS = soxr.resample(parts_NS.T, ratio, 1.0, quality="HQ").T
+    frames = int(f0_NT.shape[1] / ratio)
+    nearest = np.minimum((np.arange(frames) * ratio + 0.5).astype(int), f0_NT.shape[1] - 1)
+    return quick_NS, f0_NT[:, nearest] * ratio
+
+
+def coloured(parts_NS: np.ndarray, sample_rate: int, depth_db: float, rng: Chance) -> np.ndarray:
+    """Give every part a smooth spectral colour of its own: waves over logarithmic frequency with this deviation."""
+    samples = parts_NS.shape[1]
+    size = scipy.fft.next_fast_len(samples + sample_rate // 20, real=True)
+    octaves = np.log2(np.maximum(scipy.fft.rfftfreq(size, 1 / sample_rate), 30) / 30)
+    gain_db = np.zeros((len(parts_NS), len(octaves)))
+    for waves in (0.15, 0.35, 0.8):
+        phase = rng.uniform(0, 2 * np.pi, (len(parts_NS), 1))
+        gain_db += depth_db * rng.normal(0, 1, (len(parts_NS), 1)) * np.sin(2 * np.pi * waves * octaves + phase)
+    spectra = scipy.fft.rfft(parts_NS, size) * 10 ** (gain_db / 20)
+    return scipy.fft.irfft(spectra, size)[:, :samples]
+
+
+def in_some_room(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
+    """Put every part into one room: direct sound, a few reflections, a diffuse tail that decays faster when high."""
+    rt60_s = float(np.exp(rng.uniform(np.log(0.15), np.log(2.8))))
+    times_s = np.arange(int(min(rt60_s, 1.6) * sample_rate)) / sample_rate
+    heard = np.empty_like(parts_NS)
+    direct_db = rng.uniform(-6, 14)
+    dark = scipy.signal.butter(1, rng.uniform(1500, 7000), fs=sample_rate, output="sos")
+    for n, part in enumerate(parts_NS):
+        tail = rng.standard_normal(len(times_s)) * 10 ** (-3 * times_s / rt60_s)
+        tail = scipy.signal.sosfilt(dark, tail)
+        # The tail sets in a few milliseconds after the direct sound.
+        tail[: int(rng.uniform(0.002, 0.02) * sample_rate)] = 0
+        tail /= np.sqrt((tail**2).sum()) + 1e-12
+        response = tail * 10 ** (-(direct_db + rng.normal(0, 2)) / 20)
+        for _ in range(rng.integers(6)):
+            response[rng.integers(1, min(len(response), sample_rate // 25))] += rng.uniform(-0.5, 0.5)
+        response[0] = 1.0
+        heard[n] = scipy.signal.oaconvolve(part, response)[: len(part)]
+    return heard
+
+
+def noisy(mixture_S: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
+    """Add stationary noise of some colour, and maybe mains hum."""
+    level = np.sqrt((mixture_S**2).mean()) + 1e-9
+    size = len(mixture_S)
+    hz = np.maximum(scipy.fft.rfftfreq(size, 1 / sample_rate), 20)
+    noise = scipy.fft.irfft(scipy.fft.rfft(rng.standard_normal(size)) * hz ** -rng.uniform(0, 1), size)
+    noise *= level * 10 ** (-rng.uniform(22, 75) / 20) / (np.sqrt((noise**2).mean()) + 1e-12)
+    if rng.random() < 0.1:
+        mains = rng.choice([50.0, 60.0]) * np.arange(1, 4)[:, None] * np.arange(size) / sample_rate
+        gain = level * 10 ** (-rng.uniform(25, 50) / 20)
+        noise += gain * (rng.random((3, 1)) * np.sin(2 * np.pi * (mains + rng.random((3, 1))))).sum(0)
+    return mixture_S + noise
+
+
+def coded(mixture_S: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
+    """Drop what a lossy coder would: bins far below their neighbourhood, and everything above some frequency."""
+    hz, _, spectra_FT = scipy.signal.stft(mixture_S, sample_rate, nperseg=1024)
+    loud_FT = scipy.signal.fftconvolve(np.abs(spectra_FT) ** 2, np.ones((15, 1)) / 15, mode="same")
+    keep_FT = np.abs(spectra_FT) ** 2 > 10 ** (-rng.uniform(14, 35) / 10) * loud_FT
+    keep_FT &= (hz < rng.uniform(3500, 8000))[:, None]
+    return scipy.signal.istft(spectra_FT * keep_FT, sample_rate, nperseg=1024)[1][: len(mixture_S)]
+
+
+def overloaded(mixture_S: np.ndarray, rng: Chance) -> np.ndarray:
+    """Drive a soft limiter."""
+    drive = rng.uniform(0.3, 2.0) / (np.abs(mixture_S).max() + 1e-9)
+    return np.tanh(drive * mixture_S) / drive
+
+
+def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
+    """Return a mixture (S,) of dry parts (N, S) as some recording would hold it."""
+    gains_db = np.clip(rng.normal(0, rng.uniform(1, 5), (len(parts_NS), 1)), -10, 10)
+    parts_NS = parts_NS * 10 ** (gains_db / 20)
+    if rng.random() < 0.8:
+        parts_NS = coloured(parts_NS, sample_rate, rng.uniform(0.5, 4.5), rng)
+    if rng.random() < 0.7:
+        parts_NS = in_some_room(parts_NS, sample_rate, rng)
+    mixture_S = parts_NS.sum(0)
+    if rng.random() < 0.6:
+        mixture_S = coloured(mixture_S[None], sample_rate, 2.0, rng)[0]
+    if rng.random() < 0.1:
+        mixture_S = overloaded(mixture_S, rng)
+    mixture_S = noisy(mixture_S, sample_rate, rng)
+    if rng.random() < 0.15:
+        mixture_S = coded(mixture_S, sample_rate, rng)
+    return mixture_S
+
+
+__all__ = ["coded", "coloured", "in_some_room", "noisy", "overloaded", "transposed", "worn"]

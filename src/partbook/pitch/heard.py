@@ -1,0 +1,118 @@
+"""What the salience network hears in a recording: for every frame, its strongest candidates of F0.
+
+The recording is read block by block at the rate of the network; blocks carry context that is thrown away, so the result
+does not depend on where they begin.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from ..audio import Recording
+from ..ensemble import MOST_VOICES
+from ..progress import OnProgress, Progress
+from ..zoo import load
+from .candidates import NO_EVIDENCE, Candidates
+from .network import NetworkConfig, SalienceNetwork, contrasted, network_of
+
+MODEL = "pitch"
+"""Name of the network that comes with Partbook."""
+
+BLOCK_S, CONTEXT_S = 20, 2
+"""Whole seconds, so that blocks begin on a sample and a frame at every rate."""
+
+LOUD_QUANTILE = 0.8
+"""The level of a recording is that of its seconds at this quantile."""
+
+
+SCALE, BIAS = 1.2, 1.8
+"""Evidence is ``SCALE * (logit + BIAS)``: the network does not know that voices are expected, the decoder does."""
+
+LEAST_SHARE = 0.25
+"""A voice is counted if so large a share of the sounding frames holds that many candidates."""
+
+
+def network_candidates(recording: Recording, on_progress: OnProgress | None = None) -> Candidates:
+    """Return the candidates of every frame of a recording as the network that comes with Partbook hears them."""
+    return hear(recording, shipped_network(), on_progress)
+
+
+@lru_cache(maxsize=1)
+def shipped_network() -> SalienceNetwork:
+    """Return the trained network that comes with Partbook."""
+    return network_of(*load(MODEL))
+
+
+def hear(
+    recording: Recording, network: SalienceNetwork, on_progress: OnProgress | None = None, count: int = 16
+) -> Candidates:
+    """Return the ``count`` most likely candidates of every frame of a recording, all its channels heard together."""
+    transform = network.config.transform
+    seconds = math.ceil(recording.length / recording.sample_rate)
+    level = loudness(recording)
+    frames = transform.frames(math.ceil(recording.length * transform.sample_rate / recording.sample_rate))
+    per_second = transform.sample_rate // transform.hop_samples
+    progress = Progress("listen", math.ceil(seconds / BLOCK_S), on_progress)
+    found = []
+    for first_s in range(0, max(seconds, 1), BLOCK_S):
+        before_s = min(first_s, CONTEXT_S)
+        logit_GT = _judged(recording, network, first_s - before_s, first_s + BLOCK_S + CONTEXT_S, level)
+        first = before_s * per_second
+        wanted = min(BLOCK_S * per_second, frames - first_s * per_second)
+        found.append(_strongest(logit_GT[:, first : first + wanted], network.config, count))
+        progress.step()
+    f0_hz, logit = (np.concatenate(each) for each in zip(*found, strict=True))
+    evidence = np.where(np.isfinite(logit) & (level > 0), SCALE * (logit + BIAS), NO_EVIDENCE)
+    return Candidates(np.arange(len(f0_hz)) / per_second, f0_hz, evidence, _likely(logit) if level > 0 else 0)
+
+
+def loudness(recording: Recording) -> float:
+    """Return the RMS (power summed over channels) of the louder seconds of a recording; 0 for silence."""
+    rate = recording.sample_rate
+    power = [
+        float((recording.read(a, min(recording.length, a + rate)).astype(np.float64) ** 2).sum(0).mean())
+        for a in range(0, recording.length, rate)
+    ]
+    return math.sqrt(np.quantile(power, LOUD_QUANTILE)) if power else 0.0
+
+
+def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: int, level: float) -> Tensor:
+    """Return the network's logits (G, T) of a stretch."""
+    rate, transform = recording.sample_rate, network.config.transform
+    x_MS = recording.read(from_s * rate, min(recording.length, to_s * rate)).astype(np.float32)
+    x_MS = soxr.resample(x_MS.T, rate, transform.sample_rate, quality="HQ").T
+    with torch.inference_mode():
+        power = transform(torch.from_numpy(np.ascontiguousarray(x_MS))).abs().square().sum(0, keepdim=True)
+        features = contrasted(power / max(level, 1e-9) ** 2, transform.per_octave)
+        logits, _ = network(features.contiguous(memory_format=torch.channels_last))
+    return logits[0]
+
+
+def _strongest(logit_GT: Tensor, config: NetworkConfig, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return F0 and logit (T, count) of the highest peaks; a parabola places each between rows."""
+    inner = logit_GT[1:-1]
+    is_peak = (inner > logit_GT[:-2]) & (inner >= logit_GT[2:])
+    strength_CT, row_CT = torch.where(is_peak, inner, -torch.inf).topk(count, 0)
+    row_CT = row_CT + 1
+    left, middle, right = (logit_GT.gather(0, row_CT + step) for step in (-1, 0, 1))
+    offset = 0.5 * (left - right) / (left - 2 * middle + right).clamp_max(-1e-6)
+    f0_hz = config.transform.low_hz * 2 ** ((row_CT + offset.clamp(-0.5, 0.5)) / config.transform.per_octave)
+    return f0_hz.T.numpy(), strength_CT.T.numpy()
+
+
+def _likely(logit_TC: np.ndarray) -> int:
+    """Return how many voices there probably are: as many as sound together often enough."""
+    together = (logit_TC > 0).sum(1)
+    sounding = together[together > 0]
+    if not len(sounding):
+        return 0
+    return max(n for n in range(1, MOST_VOICES + 1) if (sounding >= n).mean() > LEAST_SHARE or n == 1)
+
+
+__all__ = ["hear", "loudness", "network_candidates", "shipped_network"]

@@ -1,0 +1,172 @@
+"""A small convolutional network that hears F0: how likely every pitch is sung or played at every moment.
+
+It looks at the harmonics of every candidate F0 (and at two of its subharmonics, where a lower voice would betray
+itself) in one log-frequency transform. Between its layers, every candidate hears from those that lie an octave, a
+twelfth, two octaves or a major seventeenth away, above and below: what one F0 explains, another need not. A second
+output is a short vector per candidate by which one voice can be told from another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool1d, avg_pool2d, normalize, relu
+
+from ..dsp.hcqt import LogTransform, harmonic_rows, harmonics_of, shifted
+
+COMPETING = (2.0, 3.0, 4.0, 5.0)
+"""Frequency ratios at which candidates compete for the same partials."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What the network is.
+
+    Attributes
+    ----------
+    transform
+        What it looks at.
+    rows
+        Candidates: the lowest rows of the transform.
+    harmonics
+        Multiples of a candidate's frequency at which it looks.
+    channels, exchanged
+        Width of its layers, and of what competing candidates tell one another.
+    reach
+        One layer each: how far apart, in rows and in frames of twice the transform's hop, the three places by three are
+        at which it looks.
+    timbre
+        Length of the vector that tells voices apart.
+    """
+
+    transform: LogTransform = field(default_factory=LogTransform)
+    rows: int = 339
+    harmonics: tuple[float, ...] = (1 / 3, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
+    channels: int = 32
+    exchanged: int = 8
+    reach: tuple[tuple[int, int], ...] = ((1, 1), (2, 2), (1, 4), (3, 8), (1, 1))
+    timbre: int = 8
+
+    def to_json(self) -> str:
+        """Return the settings as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> NetworkConfig:
+        """Return the settings that :meth:`to_json` wrote."""
+        told = json.loads(text)
+        told |= {
+            "transform": LogTransform(**told["transform"]),
+            "harmonics": tuple(told["harmonics"]),
+            "reach": tuple(map(tuple, told["reach"])),
+        }
+        return cls(**told)
+
+
+class Layer(nn.Module):
+    """Exchange between competing candidates, then a look around in pitch and time; both add to what was there."""
+
+    def __init__(self, config: NetworkConfig, reach: tuple[int, int]) -> None:
+        super().__init__()
+        channels, exchanged = config.channels, config.exchanged
+        steps = [harmonic_rows(ratio, config.transform.per_octave) for ratio in COMPETING]
+        self.steps = [sign * step for step in steps for sign in (1, -1)]
+        self.tell = nn.Conv2d(channels, exchanged, 1)
+        self.told = nn.Conv2d(exchanged * len(self.steps), channels, 1, bias=False)
+        self.told_scale = nn.BatchNorm2d(channels)
+        self.around = nn.Conv2d(channels, channels, 3, padding=reach, dilation=reach, bias=False)
+        self.around_scale = nn.BatchNorm2d(channels)
+        self.conclude = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Float[Tensor, "B C G T"]) -> Float[Tensor, "B C G T"]:
+        """Return the layer's output."""
+        told = self.tell(x)
+        told = torch.cat([shifted(told, step, x.shape[-2]) for step in self.steps], 1)
+        x = x + relu(self.told_scale(self.told(told)))
+        return x + self.conclude(relu(self.around_scale(self.around(x))))
+
+
+class SalienceNetwork(nn.Module):
+    """The network; see the module.
+
+    Examples
+    --------
+    >>> network = SalienceNetwork(NetworkConfig(channels=4, exchanged=1, reach=((1, 1),)))
+    >>> logits, heard = network(spectral_features(torch.randn(2, 1280), torch.ones(2), network.config.transform))
+    >>> logits.shape, heard.shape
+    (torch.Size([2, 339, 11]), torch.Size([2, 4, 339, 6]))
+    """
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        self.look = nn.Conv2d(2 * len(config.harmonics), config.channels, (1, 4), stride=(1, 2))
+        self.layers = nn.ModuleList([Layer(config, reach) for reach in config.reach])
+        self.judge = nn.Conv2d(config.channels, 2, (3, 1), padding=(1, 0))
+        # Few candidates are sung at any time: begin by saying so.
+        nn.init.constant_(self.judge.bias, -4.0)
+        self.tell_apart = nn.Linear(config.channels, config.timbre)
+
+    def forward(self, features: Float[Tensor, "B 2 F T"]) -> tuple[Tensor, Tensor]:
+        """Judge every candidate.
+
+        Returns
+        -------
+        tuple
+            Logits (B, G, T) of every candidate being sounded, and what was heard, (B, C, G, T/2 rounded up), at every
+            other frame.
+        """
+        config, frames = self.config, features.shape[-1]
+        x = harmonics_of(features, config.harmonics, config.transform.per_octave, config.rows)
+        # A pair of frames sees one more on either side; an odd last frame is paired with silence.
+        x = relu(self.look(nn.functional.pad(x, (1, 1 + frames % 2))))
+        for layer in self.layers:
+            x = layer(x)
+        logits = self.judge(x).permute(0, 2, 3, 1).flatten(-2)
+        return logits[..., :frames], x
+
+    def timbre(self, heard: Float[Tensor, "... C"]) -> Float[Tensor, "... E"]:
+        """Return unit vectors that are alike for one voice and differ between voices."""
+        return normalize(self.tell_apart(heard), dim=-1)
+
+
+def network_of(tensors: Mapping[str, Tensor], settings: str) -> SalienceNetwork:
+    """Return the trained network of these weights and settings, ready to judge."""
+    network = SalienceNetwork(NetworkConfig.from_json(settings))
+    network.load_state_dict(tensors)
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def spectral_features(
+    x: Float[Tensor, "B S"], level: Float[Tensor, " B"], transform: LogTransform
+) -> Float[Tensor, "B 2 F T"]:
+    """Return what the network sees: level in bels over 70 dB below the recording's, and over its surroundings.
+
+    Parameters
+    ----------
+    x
+        Samples at the transform's rate.
+    level
+        RMS of the recording where it sounds (not of the excerpt, nor of the batch).
+    transform
+        The log-frequency transform.
+    """
+    power = transform(x).abs().square() / level.clamp_min(1e-9).square()[:, None, None]
+    return contrasted(power, transform.per_octave)
+
+
+def contrasted(power: Float[Tensor, "B F T"], per_octave: int) -> Float[Tensor, "B 2 F T"]:
+    """Return logarithmic power, and how far it stands out of the two octaves and the quarter of a second around it."""
+    bels = torch.log10(power + 1e-7) + 7
+    wide = 2 * per_octave + 1
+    around = avg_pool2d(bels[:, None], (wide, 1), 1, (per_octave, 0), count_include_pad=False)[:, 0]
+    around = avg_pool1d(around, 31, 1, 15, count_include_pad=False)
+    return torch.stack([0.4 * bels - 1, bels - around], 1)
+
+
+__all__ = ["COMPETING", "Layer", "NetworkConfig", "SalienceNetwork", "contrasted", "network_of", "spectral_features"]

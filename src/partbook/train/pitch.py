@@ -1,0 +1,218 @@
+"""Training the salience network on synthetic ensembles: pieces rendered once, worn anew at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import safe_open, save_file
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize
+
+from ..data.choirs import piece
+from ..data.wear import transposed, worn
+from ..pitch.network import NetworkConfig, SalienceNetwork, spectral_features
+
+HELD_OUT = 1_000_000
+"""Pieces from this seed on are for validation."""
+
+SPREAD_ROWS = 1.0
+"""Standard deviation of the target around an F0."""
+
+
+@dataclass(frozen=True)
+class PitchConfig:
+    """What is trained on.
+
+    Attributes
+    ----------
+    network
+        What the network is.
+    pieces
+        How many are rendered.
+    excerpts, seconds
+        Of a batch.
+    transpose_semitones
+        Excerpts are played faster or slower by up to this much, half of them.
+    timbre
+        Weight of telling voices apart.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    pieces: int = 400
+    excerpts: int = 3
+    seconds: float = 3.0
+    transpose_semitones: float = 3.0
+    timbre: float = 0.3
+
+
+@dataclass
+class PitchTask:
+    """See :class:`partbook.train.loop.Task`; rendered pieces are kept in a folder."""
+
+    config: PitchConfig
+    renders: Path
+    seed: int = 0
+
+    @cached_property
+    def model(self) -> SalienceNetwork:
+        """The network, its first weights drawn from the seed."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return SalienceNetwork(self.config.network).to(memory_format=torch.channels_last)
+
+    def batch(self, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return samples (B, S), the levels of their recordings (B,), and F0 (B, N, T), 0 where nobody sounds."""
+        rng = np.random.default_rng([seed, step])
+        drawn = [
+            excerpt(self.renders, int(rng.integers(self.config.pieces)), self.config, rng)
+            for _ in range(self.config.excerpts)
+        ]
+        return stacked(drawn)
+
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Mapping[str, float]]:
+        """Return the cross entropy of the salience, and of telling the voices apart."""
+        x, level, f0_BNT = batch
+        config = self.config.network
+        with torch.autocast("cpu", enabled=False):
+            features = spectral_features(x, level, config.transform)
+        logits, heard = self.model(features.contiguous(memory_format=torch.channels_last))
+        position = rows_of(f0_BNT, config)
+        with torch.autocast("cpu", enabled=False):
+            target = targets(position, config.rows)
+            # Per frame, in the order of one nat a voice.
+            salience = binary_cross_entropy_with_logits(logits.float(), target, reduction="none").sum(1).mean()
+            timbre = self._timbre_loss(heard.float(), position)
+        return salience + self.config.timbre * timbre, {
+            "salience": float(salience.detach()),
+            "timbre": float(timbre.detach()),
+        }
+
+    def _timbre_loss(self, heard: Tensor, position: Tensor) -> Tensor:
+        """Return how badly frames of one half of an excerpt find their voice among the means of the other half."""
+        losses = []
+        for heard_CGT, position_NT in zip(heard, position[:, :, ::2], strict=True):
+            alone_NT = _alone(position_NT)
+            voices = [n for n in range(len(alone_NT)) if alone_NT[n].sum() > 20]
+            if len(voices) < 2:
+                continue
+            vectors, halves, owners = [], [], []
+            for owner, n in enumerate(voices):
+                at = alone_NT[n].nonzero()[:, 0][::4]
+                rows = position_NT[n, at].round().long().clamp(0, heard_CGT.shape[1] - 1)
+                vectors.append(self.model.timbre(heard_CGT[:, rows, at].T))
+                halves.append(torch.arange(len(at)) % 2)
+                owners.append(torch.full((len(at),), owner))
+            vectors, halves, owners = torch.cat(vectors), torch.cat(halves), torch.cat(owners)
+            means = torch.stack([vectors[(owners == k) & (halves == 0)].mean(0) for k in range(len(voices))])
+            asked = halves == 1
+            losses.append(cross_entropy(8 * vectors[asked] @ normalize(means, dim=-1).T, owners[asked]))
+        return torch.stack(losses).mean() if losses else heard.new_zeros(())
+
+    def check(self) -> Mapping[str, float]:
+        """Return precision, recall and F of rows above one half, within one row, on held-out pieces."""
+        rng = np.random.default_rng(HELD_OUT)
+        drawn = [excerpt(self.renders, HELD_OUT + k, self.config, rng) for k in range(24)]
+        x, level, f0_BNT = stacked(drawn)
+        config = self.config.network
+        logits, _ = self.model(spectral_features(x, level, config.transform))
+        target = targets(rows_of(f0_BNT, config), config.rows) > 0.5
+        peak = logits == torch.nn.functional.max_pool2d(logits[:, None], (3, 1), 1, (1, 0))[:, 0]
+        found = peak & (logits > 0)
+        near = torch.nn.functional.max_pool2d(target[:, None].float(), (3, 1), 1, (1, 0))[:, 0] > 0
+        recall_of = torch.nn.functional.max_pool2d(found[:, None].float(), (5, 1), 1, (2, 0))[:, 0] > 0
+        middle = target & (targets(rows_of(f0_BNT, config), config.rows) > 0.88)
+        precision = float((found & near).sum() / found.sum().clamp_min(1))
+        recall = float((middle & recall_of).sum() / middle.sum().clamp_min(1))
+        f = 2 * precision * recall / max(precision + recall, 1e-9)
+        return {"precision": precision, "recall": recall, "f": f}
+
+
+def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generator):
+    """Return samples (S,), the level of the recording they are from, and F0 (N, T) of one worn excerpt."""
+    transform = config.network.transform
+    rate, hop = transform.sample_rate, transform.hop_samples
+    samples = round(config.seconds * rate)
+    ratio = 2 ** (rng.uniform(-1, 1) * config.transpose_semitones / 12) if rng.random() < 0.5 else 1.0
+    # A second of room before: reverberation of what was sung earlier is part of what is heard.
+    before = rate
+    wanted = int((samples + before) * ratio) + 2 * hop
+    parts_NS, f0_NT = _stretch(rendered(folder, seed, rate, hop), wanted, hop, rng)
+    if len(parts_NS) > 2 and rng.random() < 0.2:
+        keep = rng.permutation(len(parts_NS))[: rng.integers(1, len(parts_NS))]
+        parts_NS, f0_NT = parts_NS[keep], f0_NT[keep]
+    if ratio != 1.0:
+        parts_NS, f0_NT = transposed(parts_NS, f0_NT, ratio)
+    mixture_S = worn(parts_NS, rate, rng)
+    level = np.sqrt((mixture_S**2).mean()) + 1e-9
+    level *= 10 ** (rng.uniform(-3, 14) / 20)
+    first = before // hop
+    frames = transform.frames(samples)
+    return mixture_S[first * hop : first * hop + samples], level, f0_NT[:, first : first + frames]
+
+
+def rendered(folder: Path, seed: int, sample_rate: int, hop: int) -> Path:
+    """Return the file of a piece's dry parts and F0, rendered if it is not there yet."""
+    path = folder / f"{sample_rate}-{hop}" / f"{seed}.safetensors"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        performance = piece(seed, sample_rate)
+        parts_NS = performance.parts[:, 0]
+        times_s = np.arange(parts_NS.shape[1] // hop + 1) * hop / sample_rate
+        f0_NT = np.stack([track.at(times_s).f0_hz for track in performance.tracks]).astype(np.float32)
+        draft = path.with_suffix(".draft")
+        save_file({"parts": np.round(parts_NS * 32767).astype(np.int16), "f0": f0_NT}, draft)
+        draft.replace(path)
+    return path
+
+
+def _stretch(path: Path, samples: int, hop: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Read a random stretch of a piece, on whole frames; short pieces end in silence."""
+    with safe_open(path, "np") as file:
+        parts, f0 = file.get_slice("parts"), file.get_slice("f0")
+        whole = parts.get_shape()[1]
+        first = hop * int(rng.integers(max(1, (whole - samples) // hop + 1)))
+        parts_NS = parts[:, first : first + samples] / 32767.0
+        f0_NT = f0[:, first // hop : (first + samples) // hop + 1]
+    missing = samples - parts_NS.shape[1]
+    return np.pad(parts_NS, ((0, 0), (0, max(0, missing)))), np.pad(
+        f0_NT, ((0, 0), (0, max(0, samples // hop + 1 - f0_NT.shape[1])))
+    )
+
+
+def stacked(drawn: list) -> tuple[Tensor, Tensor, Tensor]:
+    """Return excerpts as one batch; those with fewer voices get silent ones."""
+    x, level, f0 = zip(*drawn, strict=True)
+    most = max(len(each) for each in f0)
+    f0_BNT = np.stack([np.pad(each, ((0, most - len(each)), (0, 0))) for each in f0])
+    return (
+        torch.from_numpy(np.stack(x)).float(),
+        torch.tensor(np.array(level)).float(),
+        torch.from_numpy(f0_BNT).float(),
+    )
+
+
+def rows_of(f0: Tensor, config: NetworkConfig) -> Tensor:
+    """Return the (fractional) row of every F0; far below all rows where unvoiced."""
+    rows = config.transform.per_octave * torch.log2(f0.clamp_min(1.0) / config.transform.low_hz)
+    return torch.where(f0 > 0, rows, torch.tensor(-1e3))
+
+
+def targets(position: Tensor, rows: int) -> Tensor:
+    """Return what salience (B, G, T) should be: a bump around every F0 of rows (B, N, T)."""
+    away = torch.arange(rows)[:, None] - position[:, :, None]
+    return torch.exp(-0.5 * (away / SPREAD_ROWS) ** 2).amax(1)
+
+
+def _alone(position_NT: Tensor) -> Tensor:
+    """Return where a voice sounds and no other is within two rows of it."""
+    apart = (position_NT[:, None] - position_NT[None]).abs()
+    apart = apart + 1e6 * torch.eye(len(position_NT))[..., None]
+    return (position_NT >= 0) & (apart.amin(1) > 2)
+
+
+__all__ = ["PitchConfig", "PitchTask", "excerpt", "rendered", "rows_of", "targets"]
