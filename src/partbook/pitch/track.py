@@ -79,8 +79,9 @@ def followed(candidates: Candidates, voices: tuple[Voice, ...], config: DecodeCo
 def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
     """Say through the progress if another number of voices was asked for than is heard."""
     if asked != likely:
-        message = f"about {likely} voices are heard, {asked} were asked for; try --voices {likely}"
-        Progress("listen", 1, on_progress).step(message)
+        heard = f"about {likely} voices are heard" if likely > 1 else "one voice is heard"
+        hint = f"; try --voices {likely}" if likely >= FEWEST_VOICES else ""
+        Progress("listen", 1, on_progress).step(f"{heard}, {asked} were asked for{hint}")
 
 
 def _decoded(
