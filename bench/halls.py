@@ -54,6 +54,7 @@ class Session:
     images: np.ndarray
     noise: np.ndarray
     setup: Mapping[str, object] = field(default_factory=dict)
+    start: int = 0
 
     @property
     def length(self) -> int:
@@ -163,20 +164,54 @@ def stage(moved_m: float = 0.0, seed: int = 0) -> tuple[list[tuple[float, float,
     return [tuple(seat) for seat in seats + moves], mains + spots
 
 
-def session(piece: str, hall: Hall, sample_rate: int, *, duration_s: float = 12.0, seed: int = 0) -> Session:
-    """Return a simulated session: five players, eight microphones, noise 60 dB below the mixture."""
-    seats, capsules = stage()
-    names = [f"player{n + 1}" for n in range(len(seats))]
-    wet = images(dry_parts(piece, duration_s, sample_rate, seed), impulse_responses(hall, seats, capsules, sample_rate))
+def session(
+    piece: str,
+    hall: Hall,
+    sample_rate: int,
+    *,
+    duration_s: float = 12.0,
+    seed: int = 0,
+    moved_m: float = 0.0,
+    unmiked: bool = False,
+) -> Session:
+    """Return a simulated session: five players, eight microphones, noise 60 dB below the mixture.
+
+    ``moved_m`` is how far every player sits from its seat; ``unmiked`` adds a sixth, a horn behind the others without a
+    microphone of its own, which is no source but part of the noise.
+    """
+    seats, capsules = stage(moved_m)
+    dry = dry_parts(piece, duration_s, sample_rate, seed)
+    if unmiked:
+        rng = np.random.default_rng(seed + 2)
+        horn = melody(("horn", 45, 67), duration_s, sample_rate, rng)
+        dry = np.concatenate([dry, horn[None] / np.sqrt(np.mean(horn**2))])
+        seats = [*seats, (6.8, 9.6, 1.3)]
+    wet = images(dry, impulse_responses(hall, seats, capsules, sample_rate))
     wet *= 0.5 / np.abs(wet.sum(0)).max()
     noise = np.random.default_rng(seed + 1).standard_normal(wet.shape[1:])
     noise *= 1e-3 * np.sqrt(np.mean(wet.sum(0) ** 2))
+    noise += wet[5:].sum(0)
+    return _session(f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}", sample_rate, wet[:5], noise)
+
+
+def solo_takes(
+    piece: str, hall: Hall, sample_rate: int, *, duration_s: float = 12.0, seed: int = 7
+) -> dict[str, Session]:
+    """Return a take of every player alone in the same hall, who plays other notes, by player."""
+    seats, capsules = stage()
+    responses = impulse_responses(hall, seats, capsules, sample_rate)
+    takes = {}
+    for n, dry in enumerate(dry_parts(piece, duration_s, sample_rate, seed)):
+        wet = np.zeros((len(seats), len(capsules), dry.shape[-1]))
+        wet[n] = images(dry[None], responses[n : n + 1])[0]
+        wet *= 0.5 / np.abs(wet).max()
+        noise = np.random.default_rng(seed + n).standard_normal(wet.shape[1:]) * 1e-3 * np.sqrt(np.mean(wet[n] ** 2))
+        takes[f"player{n + 1}"] = _session(f"solo{n + 1}", sample_rate, wet, noise)
+    return takes
+
+
+def _session(name: str, sample_rate: int, wet: np.ndarray, noise: np.ndarray) -> Session:
+    names = [f"player{n + 1}" for n in range(len(wet))]
     microphones = [Microphone(name, "", m + 1, "main") for m, name in enumerate(("Left", "Center", "Right"))]
     microphones += [Microphone(f"Spot{n + 1}", "", 4 + n, "spot", name) for n, name in enumerate(names)]
-    return Session(
-        f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}",
-        sample_rate,
-        tuple(microphones),
-        wet.astype(np.float32),
-        noise.astype(np.float32),
-    )
+    return Session(name, sample_rate, tuple(microphones), wet.astype(np.float32), noise.astype(np.float32))

@@ -171,7 +171,7 @@ def separate_recording(
     The roles of the microphones say whether it is one recording of voices or a session.
     """
     options = options or Options()
-    _prepare_torch(options)
+    prepare_torch(options)
     if any(microphone.role != "mono" for microphone in recording.microphones):
         from .engine.session import separate_session
         from .stems import narrowed
@@ -222,7 +222,7 @@ def given_f0(
     return high_to_low(singers), {v.id: within(given[v.id], v.id, from_s, to_s) for v in singers}
 
 
-def _prepare_torch(options: Options) -> None:
+def prepare_torch(options: Options) -> None:
     """Set the threads of PyTorch, and make sure that the device exists."""
     import torch
 

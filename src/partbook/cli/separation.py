@@ -107,8 +107,8 @@ def separate(
     settings = {
         "voices": voices,
         "f0": f0,
-        "spots": _names(spots),
-        "main": _names(main),
+        "spots": names_of(spots),
+        "main": names_of(main),
         "from_s": from_s,
         "to_s": to_s,
     }
@@ -164,7 +164,7 @@ def _track(path: Path) -> str:
     return path.stem
 
 
-def _names(text: str) -> list[str]:
+def names_of(text: str) -> list[str]:
     """Split names at commas."""
     return [name.strip() for name in text.split(",")] if text.strip() else []
 

@@ -129,6 +129,8 @@ class Model:
         Gains that take from the players what others play.
     spectra
         Spectra by number of the section, of those from which the room was learned. The background comes last.
+    W_NFK
+        Dictionary from which the spectra of other sections start, if any.
     """
 
     leakage_BNM: start.Leakage_BNM
@@ -136,6 +138,7 @@ class Model:
     room: FullRank
     gain_NF: Float[Tensor, "N F"]
     spectra: Mapping[int, Nmf]
+    W_NFK: Float[Tensor, "N F K"] | None = None
 
 
 def analysed(
@@ -211,13 +214,17 @@ def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, halfway_NN: Tensor) 
     return gain_NF
 
 
-def spread(sections: Sequence[Section], analysis: Analysis, options: Options, config: SessionConfig) -> tuple[int, ...]:
-    """Return the numbers of the sections to learn the room from: all, or as many as fit, evenly spread."""
+def affordable_s(analysis: Analysis, options: Options, config: SessionConfig) -> float:
+    """Return from how many seconds at once the room may be learned."""
     values_per_s = config.overlap * config.band_hz
     bytes_per_s = values_per_s * (24 * len(analysis.live) + 40 * (len(analysis.spots) + 1))
-    room_s = min(config.room_s, options.memory_bytes / 3 / bytes_per_s)
+    return min(config.room_s, options.memory_bytes / 3 / bytes_per_s)
+
+
+def spread(sections: Sequence[Section], analysis: Analysis, options: Options, config: SessionConfig) -> tuple[int, ...]:
+    """Return the numbers of the sections to learn the room from: all, or as many as fit, evenly spread."""
     section_s = (sections[0].last - sections[0].first) / analysis.recording.sample_rate
-    count = max(1, min(len(sections), int(room_s / section_s)))
+    count = max(1, min(len(sections), int(affordable_s(analysis, options, config) / section_s)))
     return tuple(int((k + 0.5) * len(sections) / count) for k in range(count))
 
 
@@ -228,8 +235,12 @@ def started(
     leakage_BNM: start.Leakage_BNM,
     seed: int,
     config: SessionConfig,
+    W_NFK: Float[Tensor, "N F K"] | None = None,
 ) -> Nmf:
-    """Return first spectra of a section: factors of leak-suppressed spots and their tails, a stationary background."""
+    """Return first spectra of a section: factors of leak-suppressed spots and their tails, a stationary background.
+
+    Patterns of players and tails are found here or, as a dictionary, given.
+    """
     power_MFT = X_MFT.abs().square()
     bands = start.half_octaves(analysis.bin_hz, analysis.bins)
     power_NFT = start.leak_suppressed(power_MFT, analysis.spots, bands, leakage_BNM)
@@ -237,7 +248,8 @@ def started(
     power_NFT = torch.cat([power_NFT, start.tails(power_NFT, hop_s, config.rt60_s)])
     rng = torch.Generator().manual_seed(seed)
     may_NT = analysis.playing(section, config.rt60_s)
-    factors = Nmf.approximating(power_NFT * may_NT[:, None], config.components, rng)
+    components = config.components if W_NFK is None else W_NFK.shape[-1]
+    factors = Nmf.approximating(power_NFT * may_NT[:, None], components, rng, W_NFK=W_NFK)
     factors = replace(factors, H_NKT=factors.H_NKT * may_NT[:, None])
     return factors.with_background(background(power_MFT)) if config.background else factors
 
@@ -271,7 +283,7 @@ def refitted(
     """Return the spectra of a section in the room as it was learned."""
     if number in model.spectra:
         return model.spectra[number]
-    spectra = started(X_MFT, analysis, section, model.leakage_BNM, options.seed + number, config)
+    spectra = started(X_MFT, analysis, section, model.leakage_BNM, options.seed + number, config, model.W_NFK)
     spectra = spectra.rescale(model.gain_NF)
     for room, rounds in ((model.diagonal, config.diagonal_rounds), (model.room, config.full_rounds // 2)):
         spectra, _ = fit(X_MFT, spectra, room, iterations=rounds, beta=0.0, fixed_room=True, together=True)

@@ -19,6 +19,7 @@ from ..config import Options, SessionConfig, SessionOptions
 from ..errors import OptionError
 from ..progress import OnProgress, Progress
 from ..stems import Block, Separation, Source
+from .calibration import adapted, read_calibration, suited
 from .players import Analysis, Model, Section, analysed, images, learned, refitted
 from .plays import read_plays
 
@@ -64,10 +65,19 @@ def separate_session(
         said = Progress("listen", len(remarks), on_progress)
         for remark in remarks:
             said.step(remark)
+    calibration = read_calibration(session.calibration) if session.calibration else None
+    if session.sources == "dictionary" and calibration is None:
+        raise OptionError("a calibration for the sources dictionary", "none", "--calibration FILE")
     plays = read_plays(session.plays, tuple(names)) if session.plays else {}
     analysis = analysed(recording, tuple(names), health.level_M, plays, options, config)
+    if calibration is not None:
+        analysis = suited(calibration, analysis, tuple(names))
     sections = planned(analysis, len(names), options, config)
-    model = learned(analysis, sections, options, config, on_progress) if analysis.players else None
+    model = None
+    if calibration is not None:
+        model = adapted(calibration, analysis, sections, options, config, session.sources, on_progress)
+    elif analysis.players:
+        model = learned(analysis, sections, options, config, on_progress)
     return Separation(
         recording=recording,
         sources=tuple(Source(id, name) for id, name in names.items()),

@@ -44,18 +44,26 @@ class Nmf:
 
     @classmethod
     def approximating(
-        cls, power_NFT: Power_NFT, components: int, rng: torch.Generator, iterations: int = 20, beta: float = 1.0
+        cls,
+        power_NFT: Power_NFT,
+        components: int,
+        rng: torch.Generator,
+        iterations: int = 20,
+        beta: float = 1.0,
+        W_NFK: Float[Tensor, "N F K"] | None = None,
     ) -> Nmf:
         """Return factors of given powers: random ones after some multiplicative updates of the beta divergence.
 
-        All sources start from the same random numbers, so that their order does not matter.
+        All sources start from the same random numbers, so that their order does not matter. Patterns that are given,
+        a dictionary, stay as they are.
         """
         sources, bins, frames = power_NFT.shape
         drawn = cls.random(1, bins, components, frames, rng)
-        W_NFK = drawn.W_NFK.to(power_NFT) * (power_NFT.mean(-1) / components)[..., None]
-        factors = cls(W_NFK, drawn.H_NKT.to(power_NFT).expand(sources, -1, -1))
+        found_NFK = drawn.W_NFK.to(power_NFT) * (power_NFT.mean(-1) / components)[..., None]
+        H_NKT = drawn.H_NKT.to(power_NFT).expand(sources, -1, -1)
+        factors = cls(found_NFK if W_NFK is None else W_NFK, H_NKT)
         for _ in range(iterations):
-            for part in factors.parts:
+            for part in factors.parts if W_NFK is None else ("H",):
                 y_NFT = factors.power().clamp_min(EPS)
                 factors = factors.update(part, power_NFT * y_NFT ** (beta - 2), y_NFT ** (beta - 1), beta)
         return factors

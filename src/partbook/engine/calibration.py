@@ -1,0 +1,340 @@
+"""Calibration: what solo takes of every player, recorded in all microphones of a session, tell of room and players.
+
+Scales, warm-up notes or solo passages will do. The takes are heard as one recording in which it is known who plays
+when; the model of a session fitted to it gives the room with nobody else in the way, a spatial covariance per player
+and bin, and dictionaries: non-negative spectral patterns of every player and of its tail.
+
+A session then starts from that room and those covariances. Its own sound adapts them, so players may have moved a
+little since; its spectra are learned anew (``nmf``) or start from the dictionaries (``dictionary``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..audio import Microphone, Recording, source_names
+from ..audio.health import examined
+from ..axes import Gain_NM, Mixing_FMM
+from ..config import Options, SessionConfig
+from ..errors import AudioError, OptionError, OutputError
+from ..fit import fit
+from ..progress import OnProgress
+from ..room import start
+from ..room.fastmnmf import FastMnmf, frequency_first
+from ..room.fullrank import Covariance_FNMM, FullRank
+from ..sources.nmf import Nmf
+from ..sources.sections import Sections
+from .players import Analysis, Model, Section, affordable_s, analysed, learned, spread, started
+
+SCHEMA = "partbook-calibration/1"
+PATTERNS = 32
+"""Patterns of a dictionary, per player."""
+
+_FIXED_DIAGONAL, _FIXED_FULL = 20, 4
+_LONGEST_S = 300.0
+
+
+@dataclass(frozen=True)
+class Takes:
+    """Recordings of the same microphones one after the other, as one; see :class:`partbook.audio.Recording`."""
+
+    takes: tuple[Recording, ...]
+    name: str = "calibration"
+    start: int = 0
+    setup: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.takes[0].sample_rate
+
+    @property
+    def microphones(self) -> tuple[Microphone, ...]:
+        """Those of every take."""
+        return self.takes[0].microphones
+
+    @property
+    def edges(self) -> list[int]:
+        """First sample of every take, and the end."""
+        return [0, *np.cumsum([take.length for take in self.takes]).tolist()]
+
+    @property
+    def length(self) -> int:
+        """Samples."""
+        return self.edges[-1]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return samples ``start`` to ``stop`` of every channel, float32."""
+        pieces = [np.zeros((len(self.microphones), 0), np.float32)]
+        for take, (a, b) in zip(self.takes, pairwise(self.edges), strict=True):
+            if max(a, start) < min(b, stop):
+                pieces.append(take.read(max(a, start) - a, min(b, stop) - a))
+        return np.concatenate(pieces, -1)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was learned of players and room.
+
+    Attributes
+    ----------
+    microphones, players
+        Names of the microphones and ids of the players, in order.
+    sample_rate, n_fft, hop_samples
+        Of the transform.
+    scale_M
+        Levels by which the spectra were divided.
+    Q_FMM, g_NM, R_FNMM
+        The room, of players, tails and the background: diagonaliser, gains, and covariances in its basis.
+    W_NFK
+        Dictionaries of players and tails.
+    """
+
+    microphones: tuple[str, ...]
+    players: tuple[str, ...]
+    sample_rate: int
+    n_fft: int
+    hop_samples: int
+    scale_M: Float[Tensor, " M"]
+    Q_FMM: Mixing_FMM
+    g_NM: Gain_NM
+    R_FNMM: Covariance_FNMM
+    W_NFK: Float[Tensor, "N F K"]
+
+    def save(self, path: Path) -> Path:
+        """Write a safetensors file, which describes itself in its metadata."""
+        words = {
+            "schema": SCHEMA,
+            "microphones": json.dumps(self.microphones),
+            "players": json.dumps(self.players),
+            "sample_rate": str(self.sample_rate),
+            "n_fft": str(self.n_fft),
+            "hop_samples": str(self.hop_samples),
+            "partbook": version("partbook"),
+        }
+        tensors = {"scale_M": self.scale_M, "g_NM": self.g_NM, "W_NFK": self.W_NFK}
+        tensors["Q_FMM"] = torch.view_as_real(self.Q_FMM.to(torch.complex64))
+        tensors["R_FNMM"] = torch.view_as_real(self.R_FNMM.to(torch.complex64))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path, words)
+        except OSError as error:
+            raise OutputError(f"room and permission to write '{path}'", str(error), "another --out") from error
+        return path
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Return a calibration from its file; raise OptionError if it is none."""
+    try:
+        with safe_open(path, "pt") as file:
+            words = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 – no mapping
+        if words.get("schema") != SCHEMA:
+            raise OptionError("a calibration", f"'{path}', which is another kind of file", "partbook calibrate")
+    except (OSError, SafetensorError) as error:
+        raise OptionError("a calibration that partbook calibrate wrote", f"'{path}' ({error})") from error
+    complex_ = {name: torch.view_as_complex(tensors.pop(name).contiguous()) for name in ("Q_FMM", "R_FNMM")}
+    return Calibration(
+        tuple(json.loads(words["microphones"])),
+        tuple(json.loads(words["players"])),
+        *(int(words[name]) for name in ("sample_rate", "n_fft", "hop_samples")),
+        Q_FMM=complex_["Q_FMM"].to(torch.complex128),
+        R_FNMM=complex_["R_FNMM"],
+        **tensors,
+    )
+
+
+def calibrate(
+    takes: Mapping[str, Recording],
+    *,
+    options: Options,
+    config: SessionConfig | None = None,
+    on_progress: OnProgress | None = None,
+) -> Calibration:
+    """Learn room and players from solo takes.
+
+    Parameters
+    ----------
+    takes
+        A take of every player that has a spot, by id, all of the same microphones.
+    options, config
+        Seed, device and memory; settings of the model.
+    on_progress
+        Where to report.
+
+    Raises
+    ------
+    OptionError, AudioError
+        If takes are missing, of other microphones, or silent.
+    """
+    config = replace(config or SessionConfig(), room_s=_LONGEST_S)
+    first = next(iter(takes.values()))
+    ids = tuple(source_names(first))
+    missing = [id for id in ids if id not in takes]
+    if missing or len(takes) > len(ids):
+        raise OptionError(f"a solo take of each of {', '.join(ids)}", ", ".join(takes), f"{(missing or ids)[0]}=FOLDER")
+    for id, take in takes.items():
+        names = [microphone.name for microphone in take.microphones]
+        if names != [microphone.name for microphone in first.microphones] or take.sample_rate != first.sample_rate:
+            raise AudioError("takes of the same microphones at one rate", f"another of {id}")
+    joined = Takes(tuple(takes[id] for id in ids))
+    health = examined(joined)
+    rate, edges = joined.sample_rate, joined.edges
+    plays = {id: [(a / rate, b / rate)] for id, (a, b) in zip(ids, pairwise(edges), strict=True)}
+    analysis = analysed(joined, ids, health.level_M, plays, options, config)
+    if len(analysis.live) < len(joined.microphones):
+        raise AudioError("sound at every microphone", "; ".join(health.problems))
+    heard = round(0.98 * affordable_s(analysis, options, config) / len(ids) * rate)
+    longest = round(config.section_s * rate)
+    sections = [section for a, b in pairwise(edges) for section in _cut(a, b, longest, heard)]
+    model = learned(analysis, sections, options, config, on_progress)
+    return Calibration(
+        tuple(microphone.name for microphone in joined.microphones),
+        ids,
+        rate,
+        analysis.stft.n_fft,
+        analysis.stft.hop_samples,
+        analysis.scale_M,
+        model.diagonal.Q_FMM,
+        model.diagonal.g_NM,
+        _in_basis(model.room, model.diagonal.Q_FMM),
+        _dictionaries(model, analysis, sections, options),
+    )
+
+
+def _cut(first: int, last: int, longest: int, heard: int) -> list[Section]:
+    """Return sections of a take that hear nothing of its neighbours: ``heard`` samples, spread over a longer one."""
+    count = max(1, round((last - first) / longest))
+    share = min(1.0, heard / (last - first))
+    edges = [first + round(k * (last - first) / count) for k in range(count + 1)]
+    stops = [a + max(1, round(share * (b - a))) for a, b in pairwise(edges)]
+    return [Section(a, b, 0, a, b) for a, b in zip(edges, stops, strict=False)]
+
+
+def _in_basis(room: FullRank, Q_FMM: Mixing_FMM) -> Covariance_FNMM:
+    """Return the covariances of a room in another basis."""
+    change_FMM = (Q_FMM @ torch.linalg.inv(room.basis_FMM))[:, None]
+    return (change_FMM @ room.R_FNMM.to(change_FMM.dtype) @ change_FMM.mH).to(room.R_FNMM.dtype)
+
+
+def _dictionaries(
+    model: Model, analysis: Analysis, sections: Sequence[Section], options: Options
+) -> Float[Tensor, "N F K"]:
+    """Return patterns that every player's spectra, and its tail's, are made of in its own take."""
+    players, rng = len(analysis.spots), torch.Generator().manual_seed(options.seed)
+    patterns = []
+    for n in range(2 * players):
+        inside = analysis.plays[n % players][0]
+        own = [
+            spectra.W_NFK[n] @ spectra.H_NKT[n]
+            for number, spectra in model.spectra.items()
+            if inside[0] <= sections[number].start / analysis.recording.sample_rate < inside[1]
+        ]
+        patterns.append(Nmf.approximating(torch.cat(own, -1)[None], PATTERNS, rng).W_NFK[0])
+    W_NFK = torch.stack(patterns)
+    return W_NFK / W_NFK.sum(1, keepdim=True).clamp_min(1e-12)
+
+
+def suited(calibration: Calibration, analysis: Analysis, ids: Sequence[str]) -> Analysis:
+    """Return the analysis with the transform of a calibration.
+
+    Raises
+    ------
+    OptionError
+        If it is of other microphones, players or another rate.
+    """
+    recording = analysis.recording
+    names = tuple(recording.microphones[m].name for m in analysis.live)
+    for what, known, here in (
+        ("microphones", calibration.microphones, names),
+        ("players", calibration.players, tuple(ids[n] for n in analysis.players)),
+        ("Hz", (str(calibration.sample_rate),), (str(recording.sample_rate),)),
+    ):
+        if known != here:
+            raise OptionError(f"{what} {', '.join(known)}, as calibrated", ", ".join(here), "partbook calibrate again")
+    stft = replace(analysis.stft, n_fft=calibration.n_fft, hop_samples=calibration.hop_samples)
+    return replace(analysis, stft=stft, bins=len(calibration.Q_FMM))
+
+
+def adapted(
+    calibration: Calibration,
+    analysis: Analysis,
+    sections: Sequence[Section],
+    options: Options,
+    config: SessionConfig,
+    sources: str,
+    on_progress: OnProgress | None,
+) -> Model:
+    """Return the model of a session that starts from a calibration: first its spectra are found, then all of it.
+
+    Parameters
+    ----------
+    calibration, analysis
+        From :func:`calibrate` and :func:`suited`.
+    sections, options, config, on_progress
+        As :func:`~partbook.engine.players.learned` takes them.
+    sources
+        ``"nmf"`` or ``"dictionary"``.
+    """
+    to_here_M = (analysis.scale_M / calibration.scale_M).to(torch.complex128)
+    basis_FMM = (calibration.Q_FMM * to_here_M).to(analysis.device)
+    diagonal = FastMnmf(basis_FMM, calibration.g_NM.to(analysis.device))
+    room = FullRank(basis_FMM, calibration.R_FNMM.to(analysis.device))
+    own_NF = own_power(room, analysis)
+    chosen = spread(sections, analysis, options, config)
+    parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
+    X_MFT = frequency_first(torch.cat(parts, -1))
+    leakage_BNM = heard_leakage(room, analysis)
+    W_NFK = calibration.W_NFK.to(analysis.device) if sources == "dictionary" else None
+    spectra = Sections(
+        tuple(
+            started(part, analysis, sections[number], leakage_BNM, options.seed + number, config, W_NFK).rescale(own_NF)
+            for number, part in zip(chosen, parts, strict=True)
+        ),
+        tuple(part.shape[-1] for part in parts),
+    )
+    alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
+    steps = ((diagonal, _FIXED_DIAGONAL, True), (room, _FIXED_FULL, True), (room, config.full_rounds, False))
+    for known, rounds, fixed in steps:
+        stage = "players" if fixed else "room"
+        spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
+    room = fitted
+    return Model(leakage_BNM, diagonal, room, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
+
+
+def own_power(room: FullRank, analysis: Analysis) -> Float[Tensor, "N F"]:
+    """Return what powers at the own spots must be multiplied by to be those of a room's sources."""
+    heard_NMF, players = room.heard_NMF(), len(analysis.spots)
+    gain_NF = torch.ones_like(heard_NMF[:, 0])
+    for n, own in enumerate(analysis.spots):
+        for source in (n, players + n):
+            gain_NF[source] = 1 / heard_NMF[source, list(own)].mean(0).clamp_min(1e-6)
+    return gain_NF
+
+
+def heard_leakage(room: FullRank, analysis: Analysis) -> start.Leakage_BNM:
+    """Return the leakage of every player to every microphone in a room, by bands."""
+    heard_NMF = room.heard_NMF()[: len(analysis.spots)]
+    ratio_NMF = torch.stack(
+        [
+            heard_MF / heard_MF[list(own)].mean(0).clamp_min(1e-12)
+            for heard_MF, own in zip(heard_NMF, analysis.spots, strict=True)
+        ]
+    )
+    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
+    return torch.stack([ratio_NMF[..., band].median(-1).values for band in bands]).clamp(1e-12, 1)
+
+
+__all__ = ["Calibration", "Takes", "adapted", "calibrate", "read_calibration", "suited"]
