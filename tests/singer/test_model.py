@@ -100,7 +100,7 @@ def test_learning_lowers_the_divergence_of_the_mixture(order):
     singer = trained(order, seed=1)
     optimiser = torch.optim.Adam(singer.parameters(), 1e-2)
     losses = []
-    for _ in range(12):
+    for _ in range(20):
         said = singer(x, combs, f0, BINS_HZ)[-1]
         losses.append(beta_divergence(x, said.power().sum(1) + said.background(), 0.5) / x.numel())
         optimiser.zero_grad()

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -123,6 +124,11 @@ class Spectra:
 
     def power(self) -> Float[Tensor, "B N F T"]:
         """Return the power of every voice."""
+        return self._power_BNFT
+
+    @cached_property
+    def _power_BNFT(self) -> Float[Tensor, "B N F T"]:
+        # Asked for by the next round and by the loss.
         return self.voiced() + self.bumps_FJ @ self.noise_BNJT.exp()
 
     def background(self) -> Float[Tensor, "B F 1"]:

@@ -31,6 +31,7 @@ from ..dsp.stft import Stft
 from ..singer.model import Singer, SingerConfig, Spectra
 from .losses import likelihood, masked_error
 from .pitch import HELD_OUT, rendered
+from .weights import seeded
 
 RATE = 16_000
 FLOOR = 1e-6
@@ -109,9 +110,7 @@ class SingerTask:
     @cached_property
     def model(self) -> Singer:
         """The network, its first weights drawn from the seed."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            return Singer(self.config.network)
+        return seeded(lambda: Singer(self.config.network), self.seed)
 
     @property
     def stft(self) -> Stft:
