@@ -1,6 +1,8 @@
 """What a session can be told on the command line."""
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +70,35 @@ def test_flags_of_sessions_are_refused_for_voices(folder, engines, capsys):
     assert cli.main(["separate", str(folder / "Left.wav"), "--voices", "SA", "--at", "main"]) == 2
     assert "expected a session" in capsys.readouterr().err
     assert cli.main(["separate", str(folder), "--spots", "Flute", "--at", "main"]) == 2
+
+
+def test_every_command_of_the_page_works(tmp_path, rng, engines, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("write_report", "write_project"):
+        monkeypatch.setattr(f"partbook.report.{name}", lambda folder: None)
+    monkeypatch.setattr("partbook.engine.calibration.calibrate", _Saved)
+    take = 0.1 * rng.standard_normal(80_000) * np.repeat(rng.uniform(0, 1, 200) ** 4, 400)
+    for folder in ("My concert", "solo/violin1", "solo/cello"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("Left", "Right", "Violin1", "Cello"):
+            soundfile.write(tmp_path / folder / f"{name}.wav", take, 8000, "FLOAT")
+    page = (Path(__file__).parents[1] / "docs" / "sessions.md").read_text("utf-8")
+    commands = [line for line in page.splitlines() if line.startswith("partbook ")]
+    assert len(commands) >= 5
+    for command in commands:
+        assert cli.main(shlex.split(command)[1:]) == 0, command
+
+
+class _Saved:
+    """In the place of a calibration."""
+
+    players, microphones = ("violin1", "cello"), ()
+
+    def __init__(self, takes, **settings):
+        assert list(takes) == list(self.players)
+
+    def save(self, path):
+        path.touch()
 
 
 def test_a_stretch_of_an_aligned_session_is_that_stretch(folder, engines):
