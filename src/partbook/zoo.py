@@ -49,6 +49,11 @@ class Model:
     figures: str
     settings: str
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of its weights."""
+        return len((_folder() / self.file).read_bytes())
+
 
 @lru_cache(maxsize=1)
 def models() -> tuple[Model, ...]:

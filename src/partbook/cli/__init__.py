@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 
 from ..errors import Cancelled, InputError
-from . import calibration, checking, evaluation, pitch, separation
+from . import calibration, checking, evaluation, pitch, separation, training
 from .base import CANCELLED, FINE, MISTAKE, app, complain
 
 
@@ -27,4 +27,4 @@ def main(tokens: Sequence[str] | None = None) -> int:
         return CANCELLED
 
 
-__all__ = ["app", "calibration", "checking", "evaluation", "main", "pitch", "separation"]
+__all__ = ["app", "calibration", "checking", "evaluation", "main", "pitch", "separation", "training"]

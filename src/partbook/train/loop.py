@@ -16,10 +16,11 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, OptionError
 from ..progress import OnProgress, Progress
 
 FORMAT = "1"
@@ -27,6 +28,9 @@ FORMAT = "1"
 
 _PATIENCE = 20
 """Steps in a row without a finite loss before giving up."""
+
+_CHECKED = "check_"
+"""Beginning of the names of validation's figures in the log."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,15 @@ class LoopConfig:
     check_every: int = 500
     seed: int = 0
     low_precision: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "warm_up_steps", "save_every", "check_every"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} from 1 up", f"{getattr(self, name)}")
+        if self.learning_rate <= 0 or self.clip <= 0:
+            raise OptionError("learning_rate and clip above 0", f"{self.learning_rate} and {self.clip}")
+        if not 0 <= self.averaged < 1:
+            raise OptionError("averaged from 0 to below 1", f"{self.averaged}")
 
 
 class Task(Protocol):
@@ -106,17 +119,15 @@ def train(
     Raises
     ------
     InputError
-        If the checkpoint is of another model, recipe or version.
-    FloatingPointError
-        If the loss stays infinite.
+        If the checkpoint is of another model, recipe or version, or the loss stays infinite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(task.model, config)
     average = {name: value.clone() for name, value in task.model.state_dict().items()}
     first = _resume(folder / "checkpoint.safetensors", task.model, optimizer, average, config)
-    progress = Progress("train", config.steps, on_progress)
-    if first:
-        progress.step(units=first)
+    _rewind(folder / "log.jsonl", first)
+    # Only what is left, for the time left to be right.
+    progress = Progress("train", config.steps - first, on_progress)
     failed, started = 0, perf_counter()
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
@@ -125,18 +136,37 @@ def train(
         loss, parts, norm = _step(task, optimizer, config, step)
         failed = failed + 1 if loss is None else 0
         if failed > _PATIENCE:
-            raise FloatingPointError(f"no finite loss in {failed} steps up to step {step}; try a lower learning_rate")
+            raise InputError("a finite loss", f"none in {failed} steps up to step {step + 1}", "a lower learning_rate")
         _follow(average, task.model, min(config.averaged, (1 + step) / (10 + step)))
         done = step + 1
         record = {"step": done, "loss": loss, "norm": norm, "seconds": perf_counter() - started, **parts}
         if done % config.check_every == 0 or done == config.steps:
-            record |= {f"check_{name}": value for name, value in _with(average, task).items()}
+            record |= {f"{_CHECKED}{name}": value for name, value in _with(average, task).items()}
         _log(folder / "log.jsonl", record, on_log)
         if done % config.save_every == 0 or done == config.steps:
             _save(folder / "checkpoint.safetensors", task.model, optimizer, average, config, done)
-        progress.step()
+        progress.step(_said(record, config.steps))
     task.model.load_state_dict(average)
     return task.model.eval()
+
+
+def last_figures(folder: Path) -> dict[str, float]:
+    """Return the figures of the last validation that the log in a folder holds."""
+    lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
+    for record in map(json.loads, reversed(lines)):
+        figures = {name.removeprefix(_CHECKED): value for name, value in record.items() if name.startswith(_CHECKED)}
+        if figures:
+            return figures
+    return {}
+
+
+def _said(record: Mapping[str, Any], steps: int) -> str:
+    """Return what people are told of a step: mostly nothing."""
+    step, loss = record["step"], record["loss"]
+    if loss is None:
+        return f"step {step} skipped: its loss or gradient is not finite"
+    figures = [f"{name.removeprefix(_CHECKED)} {value:.3g}" for name, value in record.items() if _CHECKED in name]
+    return ", ".join([f"step {step} of {steps}: loss {loss:.3g}", *figures]) if figures else ""
 
 
 def schedule(step: int, config: LoopConfig) -> float:
@@ -160,8 +190,10 @@ def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
-def _step(task: Task, optimizer: torch.optim.Optimizer, config: LoopConfig, step: int):
-    """Take one step; return loss (None if it was not finite, and nothing was done), its parts, and the gradient's norm."""
+def _step(
+    task: Task, optimizer: torch.optim.Optimizer, config: LoopConfig, step: int
+) -> tuple[float | None, Mapping[str, float], float | None]:
+    """Take one step; return loss, parts and the gradient's norm, None if they are not finite and nothing was done."""
     batch = task.batch(config.seed, step)
     with torch.autocast("cpu", torch.bfloat16, enabled=config.low_precision):
         loss, parts = task.loss(batch)
@@ -197,10 +229,26 @@ def _with(average: dict[str, Tensor], task: Task) -> Mapping[str, float]:
 
 
 def _log(path: Path, record: Mapping[str, Any], on_log: Callable[[Mapping[str, Any]], None] | None) -> None:
+    # JSON knows no numbers that are none.
+    record = {name: value if value is None or math.isfinite(value) else None for name, value in record.items()}
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     if on_log:
         on_log(record)
+
+
+def _rewind(path: Path, step: int) -> None:
+    """Forget what was logged after a step: it will be taken again."""
+    kept = []
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        try:
+            if json.loads(line)["step"] > step:
+                break
+        except json.JSONDecodeError:
+            # Cut short by the kill.
+            break
+        kept.append(line + "\n")
+    path.write_text("".join(kept), "utf-8")
 
 
 def _save(
@@ -228,15 +276,20 @@ def _resume(
     """Restore what :func:`_save` wrote, if anything; return the step to take next."""
     if not path.exists():
         return 0
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        told = file.metadata() or {}
-    if told.get("format") != FORMAT or told.get("config") != json.dumps(asdict(config)):
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata() or {}
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError("a checkpoint that can be read", f"{path}: {error}", "deleting it") from None
+    if told.get("format") != FORMAT:
         raise InputError(
-            "a checkpoint of this recipe and version", got=f"{path} of another", hint="another folder, or delete it"
+            f"a checkpoint of version {FORMAT}",
+            f"{path} of version {told.get('format')}",
+            "another folder, or deleting it",
         )
-    tensors = load_file(path)
+    if json.loads(told["config"]) != asdict(config):
+        raise InputError("a checkpoint of this recipe", f"{path} of another", "another folder, or deleting it")
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -244,7 +297,7 @@ def _resume(
     try:
         model.load_state_dict(under("model."))
     except RuntimeError:
-        raise InputError("a checkpoint of this model", got=f"{path} of another", hint="another folder") from None
+        raise InputError("a checkpoint of this model", f"{path} of another", "another folder") from None
     average.update(under("average."))
     whole = optimizer.state_dict()
     for name, value in under("optimizer.").items():
@@ -254,4 +307,4 @@ def _resume(
     return int(told["step"])
 
 
-__all__ = ["LoopConfig", "Task", "schedule", "train"]
+__all__ = ["LoopConfig", "Task", "last_figures", "schedule", "train"]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import safe_open, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d, normalize
 
 from ..data.choirs import piece
 from ..data.wear import transposed, worn
+from ..errors import OptionError
 from ..pitch.network import NetworkConfig, SalienceNetwork, spectral_features
+from .weights import seeded
 
 HELD_OUT = 1_000_000
 """Pieces from this seed on are for validation."""
@@ -32,8 +36,8 @@ class PitchConfig:
     ----------
     network
         What the network is.
-    pieces
-        How many are rendered.
+    pieces, held_out
+        How many are rendered to train on, and for validation.
     excerpts, seconds
         Of a batch.
     transpose_semitones
@@ -44,10 +48,18 @@ class PitchConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     pieces: int = 400
+    held_out: int = 24
     excerpts: int = 3
     seconds: float = 3.0
     transpose_semitones: float = 3.0
     timbre: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("pieces", "held_out", "excerpts"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} from 1 up", f"{getattr(self, name)}")
+        if not 0 < self.seconds <= 20:
+            raise OptionError("seconds above 0 and up to 20", f"{self.seconds}")
 
 
 @dataclass
@@ -61,36 +73,40 @@ class PitchTask:
     @cached_property
     def model(self) -> SalienceNetwork:
         """The network, its first weights drawn from the seed."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            return SalienceNetwork(self.config.network).to(memory_format=torch.channels_last)
+        network = seeded(lambda: SalienceNetwork(self.config.network), self.seed)
+        return network.to(memory_format=torch.channels_last)
 
     def batch(self, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return samples (B, S), the levels of their recordings (B,), and F0 (B, N, T), 0 where nobody sounds."""
-        rng = np.random.default_rng([seed, step])
-        drawn = [
-            excerpt(self.renders, int(rng.integers(self.config.pieces)), self.config, rng)
-            for _ in range(self.config.excerpts)
-        ]
-        return stacked(drawn)
+        rng, config = np.random.default_rng([seed, step]), self.config
+        return stacked(
+            [excerpt(self.renders, int(rng.integers(config.pieces)), config, rng) for _ in range(config.excerpts)]
+        )
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Mapping[str, float]]:
         """Return the cross entropy of the salience, and of telling the voices apart."""
         x, level, f0_BNT = batch
-        config = self.config.network
+        network = self.config.network
         with torch.autocast("cpu", enabled=False):
-            features = spectral_features(x, level, config.transform)
+            features = spectral_features(x, level, network.transform)
         logits, heard = self.model(features.contiguous(memory_format=torch.channels_last))
-        position = rows_of(f0_BNT, config)
+        position = rows_of(f0_BNT, network)
         with torch.autocast("cpu", enabled=False):
-            target = targets(position, config.rows)
-            # Per frame, in the order of one nat a voice.
+            target = targets(position, network.rows)
+            # Summed over candidates, as one choice per voice would be.
             salience = binary_cross_entropy_with_logits(logits.float(), target, reduction="none").sum(1).mean()
             timbre = self._timbre_loss(heard.float(), position)
-        return salience + self.config.timbre * timbre, {
-            "salience": float(salience.detach()),
-            "timbre": float(timbre.detach()),
-        }
+        parts = {"salience": float(salience.detach()), "timbre": float(timbre.detach())}
+        return salience + self.config.timbre * timbre, parts
+
+    def check(self) -> Mapping[str, float]:
+        """Return :func:`scores` on held-out pieces."""
+        rng, config = np.random.default_rng(HELD_OUT), self.config
+        x, level, f0_BNT = stacked(
+            [excerpt(self.renders, HELD_OUT + number, config, rng) for number in range(config.held_out)]
+        )
+        logits, _ = self.model(spectral_features(x, level, config.network.transform))
+        return scores(logits, rows_of(f0_BNT, config.network))
 
     def _timbre_loss(self, heard: Tensor, position: Tensor) -> Tensor:
         """Return how badly frames of one half of an excerpt find their voice among the means of the other half."""
@@ -113,34 +129,20 @@ class PitchTask:
             losses.append(cross_entropy(8 * vectors[asked] @ normalize(means, dim=-1).T, owners[asked]))
         return torch.stack(losses).mean() if losses else heard.new_zeros(())
 
-    def check(self) -> Mapping[str, float]:
-        """Return precision, recall and F of rows above one half, within one row, on held-out pieces."""
-        rng = np.random.default_rng(HELD_OUT)
-        drawn = [excerpt(self.renders, HELD_OUT + k, self.config, rng) for k in range(24)]
-        x, level, f0_BNT = stacked(drawn)
-        config = self.config.network
-        logits, _ = self.model(spectral_features(x, level, config.transform))
-        target = targets(rows_of(f0_BNT, config), config.rows) > 0.5
-        peak = logits == torch.nn.functional.max_pool2d(logits[:, None], (3, 1), 1, (1, 0))[:, 0]
-        found = peak & (logits > 0)
-        near = torch.nn.functional.max_pool2d(target[:, None].float(), (3, 1), 1, (1, 0))[:, 0] > 0
-        recall_of = torch.nn.functional.max_pool2d(found[:, None].float(), (5, 1), 1, (2, 0))[:, 0] > 0
-        middle = target & (targets(rows_of(f0_BNT, config), config.rows) > 0.88)
-        precision = float((found & near).sum() / found.sum().clamp_min(1))
-        recall = float((middle & recall_of).sum() / middle.sum().clamp_min(1))
-        f = 2 * precision * recall / max(precision + recall, 1e-9)
-        return {"precision": precision, "recall": recall, "f": f}
+
+Excerpt = tuple[np.ndarray, float, np.ndarray]
+"""Samples (S,), the level of the recording that they are from, and F0 (N, T), 0 where unvoiced."""
 
 
-def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generator):
-    """Return samples (S,), the level of the recording they are from, and F0 (N, T) of one worn excerpt."""
+def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generator) -> Excerpt:
+    """Draw an excerpt of a piece, and what a recording did to it."""
     transform = config.network.transform
     rate, hop = transform.sample_rate, transform.hop_samples
     samples = round(config.seconds * rate)
     ratio = 2 ** (rng.uniform(-1, 1) * config.transpose_semitones / 12) if rng.random() < 0.5 else 1.0
-    # A second of room before: reverberation of what was sung earlier is part of what is heard.
-    before = rate
-    wanted = int((samples + before) * ratio) + 2 * hop
+    # About a second before is heard too: the reverberation of what was sung there is part of the excerpt.
+    first = rate // hop
+    wanted = int((samples + rate) * ratio) + 2 * hop
     parts_NS, f0_NT = _stretch(rendered(folder, seed, rate, hop), wanted, hop, rng)
     if len(parts_NS) > 2 and rng.random() < 0.2:
         keep = rng.permutation(len(parts_NS))[: rng.integers(1, len(parts_NS))]
@@ -148,26 +150,34 @@ def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generat
     if ratio != 1.0:
         parts_NS, f0_NT = transposed(parts_NS, f0_NT, ratio)
     mixture_S = worn(parts_NS, rate, rng)
-    level = np.sqrt((mixture_S**2).mean()) + 1e-9
-    level *= 10 ** (rng.uniform(-3, 14) / 20)
-    first = before // hop
-    frames = transform.frames(samples)
-    return mixture_S[first * hop : first * hop + samples], level, f0_NT[:, first : first + frames]
+    # The level of a whole recording is not quite that of an excerpt.
+    level = (np.sqrt((mixture_S**2).mean()) + 1e-9) * 10 ** (rng.uniform(-3, 14) / 20)
+    return mixture_S[first * hop :][:samples], level, f0_NT[:, first:][:, : transform.frames(samples)]
 
 
 def rendered(folder: Path, seed: int, sample_rate: int, hop: int) -> Path:
-    """Return the file of a piece's dry parts and F0, rendered if it is not there yet."""
+    """Return the file of a piece's dry parts and F0, rendered if it is not there yet or cannot be read."""
     path = folder / f"{sample_rate}-{hop}" / f"{seed}.safetensors"
-    if not path.exists():
+    if not _readable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         performance = piece(seed, sample_rate)
         parts_NS = performance.parts[:, 0]
         times_s = np.arange(parts_NS.shape[1] // hop + 1) * hop / sample_rate
         f0_NT = np.stack([track.at(times_s).f0_hz for track in performance.tracks]).astype(np.float32)
-        draft = path.with_suffix(".draft")
-        save_file({"parts": np.round(parts_NS * 32767).astype(np.int16), "f0": f0_NT}, draft)
+        # Named after the process: two runs may share the folder.
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        # Parts may be louder than their sum, which is below full scale.
+        save_file({"parts": np.round(parts_NS.clip(-1, 1) * 32767).astype(np.int16), "f0": f0_NT}, draft)
         draft.replace(path)
     return path
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with safe_open(path, "np") as file:
+            return {"parts", "f0"} <= set(file.keys())
+    except (OSError, SafetensorError):
+        return False
 
 
 def _stretch(path: Path, samples: int, hop: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -178,22 +188,17 @@ def _stretch(path: Path, samples: int, hop: int, rng: np.random.Generator) -> tu
         first = hop * int(rng.integers(max(1, (whole - samples) // hop + 1)))
         parts_NS = parts[:, first : first + samples] / 32767.0
         f0_NT = f0[:, first // hop : (first + samples) // hop + 1]
-    missing = samples - parts_NS.shape[1]
-    return np.pad(parts_NS, ((0, 0), (0, max(0, missing)))), np.pad(
-        f0_NT, ((0, 0), (0, max(0, samples // hop + 1 - f0_NT.shape[1])))
-    )
+    missing = max(0, samples - parts_NS.shape[1])
+    missing_frames = max(0, samples // hop + 1 - f0_NT.shape[1])
+    return np.pad(parts_NS, ((0, 0), (0, missing))), np.pad(f0_NT, ((0, 0), (0, missing_frames)))
 
 
-def stacked(drawn: list) -> tuple[Tensor, Tensor, Tensor]:
+def stacked(drawn: Sequence[Excerpt]) -> tuple[Tensor, Tensor, Tensor]:
     """Return excerpts as one batch; those with fewer voices get silent ones."""
     x, level, f0 = zip(*drawn, strict=True)
-    most = max(len(each) for each in f0)
-    f0_BNT = np.stack([np.pad(each, ((0, most - len(each)), (0, 0))) for each in f0])
-    return (
-        torch.from_numpy(np.stack(x)).float(),
-        torch.tensor(np.array(level)).float(),
-        torch.from_numpy(f0_BNT).float(),
-    )
+    most = max(map(len, f0))
+    f0_BNT = [np.pad(each, ((0, most - len(each)), (0, 0))) for each in f0]
+    return tuple(torch.from_numpy(np.stack(each)).float() for each in (x, level, f0_BNT))
 
 
 def rows_of(f0: Tensor, config: NetworkConfig) -> Tensor:
@@ -208,6 +213,24 @@ def targets(position: Tensor, rows: int) -> Tensor:
     return torch.exp(-0.5 * (away / SPREAD_ROWS) ** 2).amax(1)
 
 
+def scores(logits: Tensor, position: Tensor) -> dict[str, float]:
+    """Return precision, recall and F of the peaks above one half, within about two rows, of salience (B, G, T)."""
+    target = targets(position, logits.shape[1])
+    found = (logits > 0) & (logits == _highest(logits, 1))
+    right = found & (_highest(target, 1) > 0.5)
+    # Rows on which an F0 stands.
+    wanted = target > 0.88
+    heard = wanted & (_highest(found.float(), 2) > 0)
+    precision = float(right.sum() / found.sum().clamp_min(1))
+    recall = float(heard.sum() / wanted.sum().clamp_min(1))
+    return {"precision": precision, "recall": recall, "f": 2 * precision * recall / max(precision + recall, 1e-9)}
+
+
+def _highest(x: Tensor, rows: int) -> Tensor:
+    """Return the highest value within so many rows."""
+    return max_pool2d(x[:, None], (2 * rows + 1, 1), 1, (rows, 0))[:, 0]
+
+
 def _alone(position_NT: Tensor) -> Tensor:
     """Return where a voice sounds and no other is within two rows of it."""
     apart = (position_NT[:, None] - position_NT[None]).abs()
@@ -215,4 +238,4 @@ def _alone(position_NT: Tensor) -> Tensor:
     return (position_NT >= 0) & (apart.amin(1) > 2)
 
 
-__all__ = ["PitchConfig", "PitchTask", "excerpt", "rendered", "rows_of", "targets"]
+__all__ = ["HELD_OUT", "PitchConfig", "PitchTask", "excerpt", "rendered", "rows_of", "scores", "stacked", "targets"]
