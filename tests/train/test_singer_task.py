@@ -6,7 +6,7 @@ import torch
 
 from partbook.singer.model import SingerConfig
 from partbook.train.loop import LoopConfig, train
-from partbook.train.singer import RATE, SingerTask, SingerTaskConfig, combs, frames, mistaken
+from partbook.train.singer import RATE, SingerTask, SingerTaskConfig, combs, frames, mistaken, resting
 
 SMALL = SingerTaskConfig(
     SingerConfig(bands=12, channels=6, rounds=2, dilations=(1,)), pieces=2, scenes=1, seconds=1.0, voices=(4,)
@@ -94,3 +94,12 @@ def test_mistakes_are_those_of_a_tracker():
     voiced = told > 0
     assert np.abs(1200 * np.log2(told[voiced] / 220)).max() < 40
     assert not voiced[:, 215:245].any() and 0.85 < voiced[:, truth > 0].mean() < 1
+
+
+def test_a_voice_that_rests_has_neither_sound_nor_f0():
+    parts, f0 = np.ones((200, 128 * 100)), np.full((200, 101), 200.0)
+    heard, told = resting(parts, f0, 0.5, np.random.default_rng(0))
+    assert 0.35 < (told == 0).any(1).mean() < 0.65
+    assert np.array_equal(heard[:, ::128] > 0, told[:, :100] > 0) and np.abs(np.diff(heard)).max() < 0.01
+    for same, given in zip(resting(parts, f0, 0.0, np.random.default_rng(0)), (parts, f0), strict=True):
+        assert np.array_equal(same, given)

@@ -63,6 +63,8 @@ class SingerTaskConfig:
         Weight of all rounds but the last.
     level_db
         Least and most standard deviation of the levels of a scene's voices: where it is large, some lead.
+    rests
+        Share of voices that pause for a while, so that the others are heard in smaller company.
     in_room
         Share of scenes in a room.
     f0_cents, f0_gaps
@@ -82,8 +84,9 @@ class SingerTaskConfig:
     likelihood: float = 0.05
     error: float = 0.1
     earlier: float = 0.25
-    level_db: tuple[float, float] = (2.0, 9.0)
-    in_room: float = 0.5
+    level_db: tuple[float, float] = (2.0, 10.0)
+    rests: float = 0.5
+    in_room: float = 0.4
     f0_cents: float = 6.0
     f0_gaps: int = 3
     together: bool = False
@@ -186,6 +189,7 @@ class SingerTask:
                 f0.append(piece[1])
         chosen = rng.permutation(sum(map(len, parts)))[:voices]
         parts_NS, f0_NT = np.concatenate(parts)[chosen], np.concatenate(f0)[chosen]
+        parts_NS, f0_NT = resting(parts_NS, f0_NT, self.config.rests, rng)
         parts_NS = parts_NS * 10 ** (rng.normal(0, rng.uniform(*self.config.level_db), (voices, 1)) / 20)
         parts_NS = coloured(parts_NS, RATE, rng.uniform(0.5, 4.5), rng)
         if rng.random() < self.config.in_room:
@@ -205,6 +209,21 @@ def frames(f0_BNT: Float[Tensor, "B N T"], stft: Stft, count: int) -> Float[Tens
     """Return F0 in the frames of a transform."""
     nearest = torch.round(torch.arange(count) * (stft.hop_samples / _HOP)).long()
     return f0_BNT[..., nearest.clamp_max(f0_BNT.shape[-1] - 1)]
+
+
+def resting(
+    parts_NS: np.ndarray, f0_NT: np.ndarray, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Silence some voices for a stretch of their own, up to the whole, with short fades."""
+    heard_NT = np.ones_like(f0_NT)
+    for heard in heard_NT:
+        if rng.random() < share:
+            length = int(rng.uniform(0.2, 1.0) * len(heard))
+            first = rng.integers(-length // 2, len(heard) - length // 2)
+            heard[max(0, first) : first + length] = 0
+    at = np.arange(parts_NS.shape[1]) / _HOP
+    gain_NS = np.stack([np.interp(at, np.arange(len(heard)), heard) for heard in heard_NT])
+    return parts_NS * gain_NS, f0_NT * (heard_NT > 0)
 
 
 def mistaken(f0_hz: np.ndarray, rng: np.random.Generator, cents: float, gaps: int) -> np.ndarray:
@@ -249,4 +268,4 @@ def _groups(voices: int, rng: np.random.Generator, together: bool) -> tuple[tupl
     return (order,) if together or voices < 4 else (order[: voices // 2], order[voices // 2 :])
 
 
-__all__ = ["RATE", "Scenes", "SingerTask", "SingerTaskConfig", "combs", "frames", "mistaken"]
+__all__ = ["RATE", "Scenes", "SingerTask", "SingerTaskConfig", "combs", "frames", "mistaken", "resting"]
