@@ -24,6 +24,7 @@ _HOMES = {
     "OutputError": "errors",
     "PartbookError": "errors",
     "ProgressEvent": "progress",
+    "SessionOptions": "config",
     "Source": "stems",
     "Stems": "stems",
     "Track": "pitch.tracks",
