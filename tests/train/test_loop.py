@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -153,7 +154,7 @@ def test_large_gradients_are_clipped(tmp_path):
 
 def test_a_checkpoint_of_another_recipe_model_or_version_is_refused(tmp_path):
     stopped_at(9, tmp_path)
-    with pytest.raises(InputError, match="of this recipe, got .*of another; try another folder"):
+    with pytest.raises(InputError, match=r"of this recipe, got .*of another; try another folder"):
         train(Line(), replace(CONFIG, learning_rate=0.01), tmp_path)
     other = Line()
     other.model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
@@ -164,7 +165,7 @@ def test_a_checkpoint_of_another_recipe_model_or_version_is_refused(tmp_path):
 def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
     stopped_at(9, tmp_path)
     monkeypatch.setattr("partbook.train.loop.FORMAT", "2")
-    with pytest.raises(InputError, match="version 2, got .*of version 1"):
+    with pytest.raises(InputError, match=r"version 2, got .*of version 1"):
         train(Line(), CONFIG, tmp_path)
 
 
@@ -191,8 +192,8 @@ def test_the_learning_rate_rises_and_falls():
     config = LoopConfig(steps=1000, warm_up_steps=100)
     rates = [schedule(step, config) for step in range(1000)]
     assert max(rates) == rates[99] == 1 and rates[-1] == pytest.approx(0.01) and min(rates) > 0
-    assert all(a < b for a, b in zip(rates[:99], rates[1:100], strict=True))
-    assert all(a > b for a, b in zip(rates[99:], rates[100:], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:100]))
+    assert all(a > b for a, b in pairwise(rates[99:]))
     assert all(0 < schedule(step, LoopConfig(steps=3)) < 0.1 for step in range(3)), "shorter than its rise"
 
 

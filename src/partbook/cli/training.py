@@ -32,7 +32,7 @@ def train(
     Parameters
     ----------
     what
-        What to train: pitch.
+        What to train: pitch or singer.
     recipe
         A TOML file, or the name of a recipe that comes with Partbook; left out, the one that trained the model that
         comes with Partbook.
@@ -67,7 +67,7 @@ def train(
         )
     if json:
         say_json(
-            {"folder": trained.folder, "weights": trained.folder / trained.model.file, "figures": trained.figures}
+            {"folder": trained.folder, "weights": trained.folder / trained.model.file, "reached": trained.figures}
             | asdict(trained.model)
         )
     elif not quiet:
