@@ -45,7 +45,7 @@ def test_the_shipped_networks_can_be_built_again():
     from partbook.pitch.network import network_of, spectral_features
 
     network = network_of(*zoo.load("pitch"))
-    logits, _ = network(spectral_features(torch.zeros(1, 4000), torch.ones(1), network.config.transform))
+    logits = network(spectral_features(torch.zeros(1, 1, 4000), torch.ones(1), network.config))
     assert torch.isfinite(logits).all() and (logits < 0).all(), "nobody sings in silence"
 
 

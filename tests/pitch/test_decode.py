@@ -19,7 +19,7 @@ def total(path, cents, evidence, config):
                 score -= max(shared, 0) + config.unison
             elif apart < 0:
                 score -= config.crossing
-            elif abs(apart - 1200) < 35:
+            elif (np.abs(apart - 1200 * np.log2(np.arange(2, 7))) < 35).any():
                 score -= config.harmonic
         if t:
             for voice, (a, b) in enumerate(zip(path[t - 1], state, strict=True)):
@@ -87,3 +87,29 @@ def test_a_long_path_decided_piece_by_piece_is_the_whole_path(monkeypatch, rng):
     monkeypatch.setattr("partbook.pitch.decode.DECIDED_FRAMES", 60)
     monkeypatch.setattr("partbook.pitch.decode.AHEAD_FRAMES", 60)
     assert np.array_equal(joint_path(cents, evidence), whole)
+
+
+def test_eight_voices_find_eight_pitches(rng):
+    frames, voices = 40, 8
+    pitches = 3000 + 450.0 * np.arange(voices)[::-1]
+    away = (pitches[None] - pitches[:, None] + rng.normal(0, 100, (voices, 1))) / 800
+    order = np.argsort(away**2, 1)[:, :5]
+    cents = np.broadcast_to(pitches[order], (frames, voices, 5))
+    evidence = 3 + rng.normal(0, 0.5, (frames, voices, 5)) - 0.5 * np.take_along_axis(away, order, 1) ** 2
+    path = joint_path(cents, evidence, DecodeConfig(harmonic=0.0))
+    assert (path != UNVOICED).all()
+    found = np.take_along_axis(cents, path[..., None], 2)[..., 0]
+    assert (found == pitches).mean() > 0.95
+
+
+def test_more_candidates_never_make_the_joint_path_worse():
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        cents = rng.uniform(0, 3000, (6, 5, 6))
+        evidence = -np.sort(-rng.normal(0, 2, (6, 5, 6)), 2)
+        few, many = (DecodeConfig(states=states, most_candidates=6) for states in (3**5, 4**5))
+        first = candidates_per_voice(5, few)
+        assert first == 2
+        narrow = joint_path(cents[..., :first], evidence[..., :first], few).tolist()
+        wide = joint_path(cents, evidence, few).tolist()
+        assert total(wide, cents, evidence, many) >= total(narrow, cents, evidence, many) - 1e-3

@@ -92,7 +92,7 @@ def any_singer(voice: str, rng: np.random.Generator) -> Singer:
         vibrato_hz=rng.uniform(4.3, 7.0),
         vibrato_cents=rng.choice([rng.uniform(0, 15), rng.uniform(10, 60), rng.uniform(50, 120)], p=[0.3, 0.5, 0.2]),
         vibrato_delay_s=rng.uniform(0.0, 0.4),
-        glide_s=rng.uniform(0.04, 0.25),
+        glide_s=float(np.exp(rng.uniform(np.log(0.02), np.log(0.25)))),
         scoop_cents=rng.uniform(0, 200),
         tuning_cents=float(np.clip(rng.normal(0, 12), -35, 35)),
         drift_cents=rng.uniform(3, 20),

@@ -48,6 +48,15 @@ def coloured(parts_NS: np.ndarray, sample_rate: int, depth_db: float, rng: Chanc
     return scipy.fft.irfft(spectra, size)[:, :samples]
 
 
+def swelled(parts_NS: np.ndarray, sample_rate: int, depth_db: float, rng: Chance) -> np.ndarray:
+    """Let every part grow and fade by itself, every second or so, with this deviation."""
+    seconds = parts_NS.shape[1] / sample_rate
+    knots_db = depth_db * rng.normal(0, 1, (len(parts_NS), int(seconds) + 3))
+    times_s = np.arange(parts_NS.shape[1]) / sample_rate + rng.random()
+    gain_db = np.stack([np.interp(times_s, np.arange(len(each)), each) for each in knots_db])
+    return parts_NS * 10 ** (gain_db / 20)
+
+
 def in_some_room(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
     """Put every part into one room: direct sound, a few reflections, a diffuse tail that decays faster when high."""
     rt60_s = float(np.exp(rng.uniform(np.log(0.15), np.log(2.8))))
@@ -102,8 +111,10 @@ def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
     """Return a mixture (S,) of dry parts (N, S) as some recording would hold it."""
     gains_db = np.clip(rng.normal(0, rng.uniform(1, 5), (len(parts_NS), 1)), -10, 10)
     parts_NS = parts_NS * 10 ** (gains_db / 20)
-    if rng.random() < 0.8:
-        parts_NS = coloured(parts_NS, sample_rate, rng.uniform(0.5, 4.5), rng)
+    if rng.random() < 0.5:
+        parts_NS = swelled(parts_NS, sample_rate, rng.uniform(1, 4), rng)
+    if rng.random() < 0.85:
+        parts_NS = coloured(parts_NS, sample_rate, rng.uniform(0.5, 6), rng)
     if rng.random() < 0.7:
         parts_NS = in_some_room(parts_NS, sample_rate, rng)
     mixture_S = parts_NS.sum(0)
@@ -117,4 +128,4 @@ def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
     return mixture_S
 
 
-__all__ = ["coded", "coloured", "in_some_room", "noisy", "overloaded", "transposed", "worn"]
+__all__ = ["coded", "coloured", "in_some_room", "noisy", "overloaded", "swelled", "transposed", "worn"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class Candidates:
     f0_hz: np.ndarray
     evidence: np.ndarray
     likely: int
+
+    def thinned(self, every: int) -> Candidates:
+        """Return every so many frames."""
+        return replace(self, times_s=self.times_s[::every], f0_hz=self.f0_hz[::every], evidence=self.evidence[::every])
 
 
 def cents(f0_hz: np.ndarray) -> np.ndarray:

@@ -24,6 +24,9 @@ UNVOICED = -1
 DECIDED_FRAMES, AHEAD_FRAMES = 3000, 1000
 """Frames decided at once, and the further frames, about eight seconds, heard before: they bound the memory."""
 
+WINDOW_VOICES = 3
+"""Voices decoded jointly where all are too many."""
+
 HARMONICS_CENTS = 1200 * np.log2(np.arange(2, 7))
 """Intervals of the second to sixth harmonic above their fundamental."""
 
@@ -49,7 +52,7 @@ class DecodeConfig:
     register_cents
         Distance from its register at which a voice pays half a nat per frame.
     states
-        Most joint states per frame; with many voices each has fewer candidates.
+        Most joint states per frame; with many voices each begins with fewer candidates.
     most_candidates
         Most candidates per voice.
     """
@@ -74,12 +77,16 @@ def candidates_per_voice(voices: int, config: DecodeConfig) -> int:
 def joint_path(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeConfig | None = None) -> np.ndarray:
     """Return the best candidate of every voice in every frame, or UNVOICED.
 
+    The path is the best of all as long as the joint states stay within :attr:`DecodeConfig.states`. With more voices it
+    begins as the best through each voice's first few candidates; then windows of neighbouring voices are decoded
+    jointly through all of theirs while the others stay, which never makes the sum smaller.
+
     Parameters
     ----------
     cents_TVC
-        Pitch of every candidate; any finite value where there is none.
+        Pitch of every candidate, those with more evidence first; any finite value where there is none.
     evidence_TVC
-        Gain of being there, register included; −inf where there is no candidate.
+        Gain of being there, register included; very low where there is no candidate.
     config
         What the path weighs.
 
@@ -89,6 +96,40 @@ def joint_path(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeCo
         Shape (T, V), −1 or an index below C.
     """
     config = config or DecodeConfig()
+    _, voices, count = cents_TVC.shape
+    first = min(count, candidates_per_voice(voices, config))
+    path_TV = _decided(cents_TVC[..., :first], evidence_TVC[..., :first], config)
+    if first == count:
+        return path_TV
+    last = voices - WINDOW_VOICES
+    starts = [*range(0, last, WINDOW_VOICES - 1), last]
+    for start in (*starts, *reversed(starts)):
+        window = slice(start, start + WINDOW_VOICES)
+        evidence_TWC = evidence_TVC[:, window] - _prices_of_others(cents_TVC, evidence_TVC, path_TV, window, config)
+        path_TV[:, window] = _decided(cents_TVC[:, window], evidence_TWC, config)
+    return path_TV
+
+
+def _prices_of_others(
+    cents_TVC: np.ndarray, evidence_TVC: np.ndarray, path_TV: np.ndarray, window: slice, config: DecodeConfig
+) -> np.ndarray:
+    """Return what the voices of a window pay, candidate by candidate, for where all other voices are."""
+    voices = cents_TVC.shape[1]
+    inside = range(*window.indices(voices))
+    total = np.zeros_like(evidence_TVC[:, window])
+    for other in set(range(voices)) - set(inside):
+        there = np.maximum(path_TV[:, other], 0)[:, None]
+        pitch, gain = (np.take_along_axis(each[:, other], there, 1) for each in (cents_TVC, evidence_TVC))
+        for row, voice in enumerate(inside):
+            own = cents_TVC[:, voice]
+            upper, lower = (own, pitch) if voice < other else (pitch, own)
+            price = _price(upper, lower, np.minimum(evidence_TVC[:, voice], gain), config)
+            total[:, row] += np.where(path_TV[:, other, None] >= 0, price, 0.0)
+    return total
+
+
+def _decided(cents_TVC: np.ndarray, evidence_TVC: np.ndarray, config: DecodeConfig) -> np.ndarray:
+    """Return the best path (T, V), decided piece by piece to bound the memory."""
     frames = len(cents_TVC)
     pieces: list[np.ndarray] = []
     first = 0

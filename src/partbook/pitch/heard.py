@@ -19,7 +19,7 @@ from ..ensemble import MOST_VOICES
 from ..progress import OnProgress, Progress
 from ..zoo import load
 from .candidates import NO_EVIDENCE, Candidates
-from .network import NetworkConfig, SalienceNetwork, contrasted, network_of
+from .network import NetworkConfig, SalienceNetwork, network_of, spectral_features
 
 MODEL = "pitch"
 """Name of the network that comes with Partbook."""
@@ -31,7 +31,7 @@ LOUD_QUANTILE = 0.8
 """The level of a recording is that of its seconds at this quantile."""
 
 
-SCALE, BIAS = 1.2, 1.8
+SCALE, BIAS = 0.8, 1.8
 """Evidence is ``SCALE * (logit + BIAS)``: the network does not know that voices are expected, the decoder does."""
 
 LEAST_SHARE = 0.25
@@ -87,11 +87,10 @@ def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: i
     rate, transform = recording.sample_rate, network.config.transform
     x_MS = recording.read(from_s * rate, min(recording.length, to_s * rate)).astype(np.float32)
     x_MS = soxr.resample(x_MS.T, rate, transform.sample_rate, quality="HQ").T
+    x_BMS = torch.from_numpy(np.ascontiguousarray(x_MS))[None]
     with torch.inference_mode():
-        power = transform(torch.from_numpy(np.ascontiguousarray(x_MS))).abs().square().sum(0, keepdim=True)
-        features = contrasted(power / max(level, 1e-9) ** 2, transform.per_octave)
-        logits, _ = network(features.contiguous(memory_format=torch.channels_last))
-    return logits[0]
+        features = spectral_features(x_BMS, torch.tensor([level]), network.config)
+        return network(features.contiguous(memory_format=torch.channels_last))[0]
 
 
 def _strongest(logit_GT: Tensor, config: NetworkConfig, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,21 +1,21 @@
 """A small convolutional network that hears F0: how likely every pitch is sung or played at every moment.
 
 It looks at the harmonics of every candidate F0 (and at two of its subharmonics, where a lower voice would betray
-itself) in one log-frequency transform. Between its layers, every candidate hears from those that lie an octave, a
-twelfth, two octaves or a major seventeenth away, above and below: what one F0 explains, another need not. A second
-output is a short vector per candidate by which one voice can be told from another.
+itself) in log-frequency
+transforms with longer and shorter windows. Between its layers, every candidate hears from those that lie an octave, a
+twelfth, two octaves or a major seventeenth away, above and below: what one F0 explains, another need not.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool1d, avg_pool2d, normalize, relu
+from torch.nn.functional import avg_pool1d, avg_pool2d, relu
 
 from ..dsp.hcqt import LogTransform, harmonic_rows, harmonics_of, shifted
 
@@ -30,7 +30,9 @@ class NetworkConfig:
     Attributes
     ----------
     transform
-        What it looks at.
+        What it looks at first.
+    shorter
+        Windows of a second look, relative to those of the first: fast glides need them.
     rows
         Candidates: the lowest rows of the transform.
     harmonics
@@ -40,17 +42,22 @@ class NetworkConfig:
     reach
         One layer each: how far apart, in rows and in frames of twice the transform's hop, the three places by three are
         at which it looks.
-    timbre
-        Length of the vector that tells voices apart.
     """
 
     transform: LogTransform = field(default_factory=LogTransform)
+    shorter: float = 0.45
     rows: int = 339
     harmonics: tuple[float, ...] = (1 / 3, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
     channels: int = 32
     exchanged: int = 8
     reach: tuple[tuple[int, int], ...] = ((1, 1), (2, 2), (1, 4), (3, 8), (1, 1))
-    timbre: int = 8
+
+    @property
+    def transforms(self) -> tuple[LogTransform, LogTransform]:
+        """Both looks."""
+        long = self.transform
+        window_s, longest_s = (self.shorter * seconds for seconds in (long.window_s, long.longest_s))
+        return long, replace(long, window_s=window_s, longest_s=longest_s)
 
     def to_json(self) -> str:
         """Return the settings as JSON."""
@@ -97,42 +104,28 @@ class SalienceNetwork(nn.Module):
     Examples
     --------
     >>> network = SalienceNetwork(NetworkConfig(channels=4, exchanged=1, reach=((1, 1),)))
-    >>> logits, heard = network(spectral_features(torch.randn(2, 1280), torch.ones(2), network.config.transform))
-    >>> logits.shape, heard.shape
-    (torch.Size([2, 339, 11]), torch.Size([2, 4, 339, 6]))
+    >>> network(spectral_features(torch.randn(2, 1, 1280), torch.ones(2), network.config)).shape
+    torch.Size([2, 339, 11])
     """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or NetworkConfig()
-        self.look = nn.Conv2d(2 * len(config.harmonics), config.channels, (1, 4), stride=(1, 2))
+        self.look = nn.Conv2d(4 * len(config.harmonics), config.channels, (1, 4), stride=(1, 2))
         self.layers = nn.ModuleList([Layer(config, reach) for reach in config.reach])
         self.judge = nn.Conv2d(config.channels, 2, (3, 1), padding=(1, 0))
         # Few candidates are sung at any time: begin by saying so.
         nn.init.constant_(self.judge.bias, -4.0)
-        self.tell_apart = nn.Linear(config.channels, config.timbre)
 
-    def forward(self, features: Float[Tensor, "B 2 F T"]) -> tuple[Tensor, Tensor]:
-        """Judge every candidate.
-
-        Returns
-        -------
-        tuple
-            Logits (B, G, T) of every candidate being sounded, and what was heard, (B, C, G, T/2 rounded up), at every
-            other frame.
-        """
+    def forward(self, features: Float[Tensor, "B C F T"]) -> Float[Tensor, "B G T"]:
+        """Return the logits of every candidate being sounded, from what :func:`spectral_features` returns."""
         config, frames = self.config, features.shape[-1]
         x = harmonics_of(features, config.harmonics, config.transform.per_octave, config.rows)
         # A pair of frames sees one more on either side; an odd last frame is paired with silence.
         x = relu(self.look(nn.functional.pad(x, (1, 1 + frames % 2))))
         for layer in self.layers:
             x = layer(x)
-        logits = self.judge(x).permute(0, 2, 3, 1).flatten(-2)
-        return logits[..., :frames], x
-
-    def timbre(self, heard: Float[Tensor, "... C"]) -> Float[Tensor, "... E"]:
-        """Return unit vectors that are alike for one voice and differ between voices."""
-        return normalize(self.tell_apart(heard), dim=-1)
+        return self.judge(x).permute(0, 2, 3, 1).flatten(-2)[..., :frames]
 
 
 def network_of(tensors: Mapping[str, Tensor], settings: str) -> SalienceNetwork:
@@ -143,25 +136,26 @@ def network_of(tensors: Mapping[str, Tensor], settings: str) -> SalienceNetwork:
 
 
 def spectral_features(
-    x: Float[Tensor, "B S"], level: Float[Tensor, " B"], transform: LogTransform
-) -> Float[Tensor, "B 2 F T"]:
-    """Return what the network sees: level in bels over 70 dB below the recording's, and over its surroundings.
+    x: Float[Tensor, "B M S"], level: Float[Tensor, " B"], config: NetworkConfig
+) -> Float[Tensor, "B C F T"]:
+    """Return what the network sees, all microphones together.
 
     Parameters
     ----------
     x
-        Samples at the transform's rate.
+        Samples at the transforms' rate.
     level
-        RMS of the recording where it sounds (not of the excerpt, nor of the batch).
-    transform
-        The log-frequency transform.
+        RMS of the recording where it sounds, its power summed over microphones (not of the excerpt, nor of the batch).
+    config
+        Of the network.
     """
-    power = transform(x).abs().square() / level.clamp_min(1e-9).square()[:, None, None]
-    return contrasted(power, transform.per_octave)
+    scale = level.clamp_min(1e-9).square()[:, None, None]
+    powers = [transform(x).abs().square().sum(1) / scale for transform in config.transforms]
+    return torch.cat([contrasted(power, config.transform.per_octave) for power in powers], 1)
 
 
 def contrasted(power: Float[Tensor, "B F T"], per_octave: int) -> Float[Tensor, "B 2 F T"]:
-    """Return logarithmic power, and how far it stands out of the two octaves and the quarter of a second around it."""
+    """Return power in bels above 10⁻⁷, and how far it stands out of the two octaves and quarter of a second around."""
     bels = torch.log10(power + 1e-7) + 7
     wide = 2 * per_octave + 1
     around = avg_pool2d(bels[:, None], (wide, 1), 1, (per_octave, 0), count_include_pad=False)[:, 0]

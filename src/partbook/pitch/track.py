@@ -9,18 +9,21 @@ import numpy as np
 
 from ..audio import Recording
 from ..config import known_salience
-from ..ensemble import FEWEST_VOICES, Voice, parse_voices
+from ..ensemble import ANY_RANGE_HZ, FEWEST_VOICES, Voice, parse_voices
 from ..progress import OnProgress, Progress
 from .candidates import NO_EVIDENCE, Candidates, cents
 from .combs import comb_candidates
-from .decode import DecodeConfig, candidates_per_voice, joint_path
+from .decode import DecodeConfig, joint_path
 from .heard import network_candidates
 from .tracks import Track
 
 Hearing = Callable[[Recording, OnProgress | None], Candidates]
 
 SALIENCES: Mapping[str, tuple[Hearing, DecodeConfig]] = {
-    "network": (network_candidates, DecodeConfig(harmonic=0.0, most_candidates=5)),
+    "network": (
+        network_candidates,
+        DecodeConfig(harmonic=0.0, unison=0.0, leap=10.0, register_cents=800.0, most_candidates=5),
+    ),
     "harmonic": (comb_candidates, DecodeConfig()),
 }
 """How candidates are heard, and how they are decoded: a trained network knows a harmonic from a voice."""
@@ -62,9 +65,9 @@ def track_voices(
 
 def followed(candidates: Candidates, voices: tuple[Voice, ...], config: DecodeConfig) -> dict[str, Track]:
     """Return the jointly best tracks of voices, high to low, through candidates."""
-    registers = [np.sqrt(voice.low_hz * voice.high_hz) for voice in voices]
-    path_hz, chosen = _decoded(candidates, voices, registers, config)
-    # Once more, with every voice's register where it was found to sing.
+    registers = expected_registers(candidates, voices)
+    # Where every voice mostly sings can be told from every third frame.
+    path_hz, _ = _decoded(candidates.thinned(3), voices, registers, config)
     found = [
         np.median(each[each > 0]) if (each > 0).any() else start
         for each, start in zip(path_hz.T, registers, strict=True)
@@ -74,6 +77,21 @@ def followed(candidates: Candidates, voices: tuple[Voice, ...], config: DecodeCo
     confidence = 1 / (1 + np.exp(-chosen))
     confidence = np.where(path_hz > 0, confidence, 1 - confidence)
     return {voice.id: Track(candidates.times_s, path_hz[:, n], confidence[:, n]) for n, voice in enumerate(voices)}
+
+
+def expected_registers(candidates: Candidates, voices: tuple[Voice, ...]) -> list[float]:
+    """Return about where each voice sings, in Hz: the middle of its range, or what is heard shared out high to low.
+
+    Voices whose names say nothing of their range divide what is heard evenly among them.
+    """
+    registers = [float(np.sqrt(voice.low_hz * voice.high_hz)) for voice in voices]
+    unnamed = [n for n, voice in enumerate(voices) if (voice.low_hz, voice.high_hz) == ANY_RANGE_HZ]
+    sounding_hz = candidates.f0_hz[candidates.evidence > 0]
+    if unnamed and len(sounding_hz):
+        shares = (len(unnamed) - 0.5 - np.arange(len(unnamed))) / len(unnamed)
+        for n, register_hz in zip(unnamed, np.quantile(sounding_hz, shares), strict=True):
+            registers[n] = float(register_hz)
+    return registers
 
 
 def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
@@ -89,7 +107,7 @@ def _decoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return F0 (T, V), 0 where unvoiced, and the evidence of what was chosen."""
     f0_hz, evidence = candidates.f0_hz, candidates.evidence
-    count = candidates_per_voice(len(voices), config)
+    count = min(config.most_candidates, f0_hz.shape[1])
     pitch, gain = [], []
     for voice, register_hz in zip(voices, registers, strict=True):
         inside = (f0_hz >= voice.low_hz) & (f0_hz <= voice.high_hz)

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d, normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
 
 from ..data.choirs import piece
 from ..data.wear import transposed, worn
@@ -42,8 +42,6 @@ class PitchConfig:
         Of a batch.
     transpose_semitones
         Excerpts are played faster or slower by up to this much, half of them.
-    timbre
-        Weight of telling voices apart.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -52,7 +50,6 @@ class PitchConfig:
     excerpts: int = 3
     seconds: float = 3.0
     transpose_semitones: float = 3.0
-    timbre: float = 0.3
 
     def __post_init__(self) -> None:
         for name in ("pieces", "held_out", "excerpts"):
@@ -84,20 +81,14 @@ class PitchTask:
         )
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Mapping[str, float]]:
-        """Return the cross entropy of the salience, and of telling the voices apart."""
+        """Return the cross entropy of the salience, summed over candidates as one choice per voice would be."""
         x, level, f0_BNT = batch
         network = self.config.network
         with torch.autocast("cpu", enabled=False):
-            features = spectral_features(x, level, network.transform)
-        logits, heard = self.model(features.contiguous(memory_format=torch.channels_last))
-        position = rows_of(f0_BNT, network)
-        with torch.autocast("cpu", enabled=False):
-            target = targets(position, network.rows)
-            # Summed over candidates, as one choice per voice would be.
-            salience = binary_cross_entropy_with_logits(logits.float(), target, reduction="none").sum(1).mean()
-            timbre = self._timbre_loss(heard.float(), position)
-        parts = {"salience": float(salience.detach()), "timbre": float(timbre.detach())}
-        return salience + self.config.timbre * timbre, parts
+            features = spectral_features(x[:, None], level, network)
+        logits = self.model(features.contiguous(memory_format=torch.channels_last))
+        target = targets(rows_of(f0_BNT, network), network.rows)
+        return binary_cross_entropy_with_logits(logits.float(), target, reduction="none").sum(1).mean(), {}
 
     def check(self) -> Mapping[str, float]:
         """Return :func:`scores` on held-out pieces."""
@@ -105,29 +96,8 @@ class PitchTask:
         x, level, f0_BNT = stacked(
             [excerpt(self.renders, HELD_OUT + number, config, rng) for number in range(config.held_out)]
         )
-        logits, _ = self.model(spectral_features(x, level, config.network.transform))
+        logits = self.model(spectral_features(x[:, None], level, config.network))
         return scores(logits, rows_of(f0_BNT, config.network))
-
-    def _timbre_loss(self, heard: Tensor, position: Tensor) -> Tensor:
-        """Return how badly frames of one half of an excerpt find their voice among the means of the other half."""
-        losses = []
-        for heard_CGT, position_NT in zip(heard, position[:, :, ::2], strict=True):
-            alone_NT = _alone(position_NT)
-            voices = [n for n in range(len(alone_NT)) if alone_NT[n].sum() > 20]
-            if len(voices) < 2:
-                continue
-            vectors, halves, owners = [], [], []
-            for owner, n in enumerate(voices):
-                at = alone_NT[n].nonzero()[:, 0][::4]
-                rows = position_NT[n, at].round().long().clamp(0, heard_CGT.shape[1] - 1)
-                vectors.append(self.model.timbre(heard_CGT[:, rows, at].T))
-                halves.append(torch.arange(len(at)) % 2)
-                owners.append(torch.full((len(at),), owner))
-            vectors, halves, owners = torch.cat(vectors), torch.cat(halves), torch.cat(owners)
-            means = torch.stack([vectors[(owners == k) & (halves == 0)].mean(0) for k in range(len(voices))])
-            asked = halves == 1
-            losses.append(cross_entropy(8 * vectors[asked] @ normalize(means, dim=-1).T, owners[asked]))
-        return torch.stack(losses).mean() if losses else heard.new_zeros(())
 
 
 Excerpt = tuple[np.ndarray, float, np.ndarray]
@@ -229,13 +199,6 @@ def scores(logits: Tensor, position: Tensor) -> dict[str, float]:
 def _highest(x: Tensor, rows: int) -> Tensor:
     """Return the highest value within so many rows."""
     return max_pool2d(x[:, None], (2 * rows + 1, 1), 1, (rows, 0))[:, 0]
-
-
-def _alone(position_NT: Tensor) -> Tensor:
-    """Return where a voice sounds and no other is within two rows of it."""
-    apart = (position_NT[:, None] - position_NT[None]).abs()
-    apart = apart + 1e6 * torch.eye(len(position_NT))[..., None]
-    return (position_NT >= 0) & (apart.amin(1) > 2)
 
 
 __all__ = ["HELD_OUT", "PitchConfig", "PitchTask", "excerpt", "rendered", "rows_of", "scores", "stacked", "targets"]
