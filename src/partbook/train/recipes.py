@@ -30,6 +30,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ..errors import InputError, OptionError, nearest
 from .loop import LoopConfig, Task
 from .pitch import PitchConfig, PitchTask
+from .singer import SingerTask, SingerTaskConfig
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class Kind:
     size: str
 
 
-KINDS = {"pitch": Kind(PitchConfig, PitchTask, "excerpts")}
+KINDS = {
+    "pitch": Kind(PitchConfig, PitchTask, "excerpts"),
+    "singer": Kind(SingerTaskConfig, SingerTask, "scenes"),
+}
 """What can be trained, by the name of its table in a recipe."""
 
 
