@@ -8,8 +8,8 @@ import partbook
 from partbook.audio import recording_from_array
 from partbook.config import SALIENCES, Options
 from partbook.errors import Cancelled, OptionError
-from partbook.pitch.track import SALIENCES as HEARINGS
-from partbook.pitch.track import track_voices
+from partbook.pitch.following import SALIENCES as HEARINGS
+from partbook.pitch.following import track_voices
 
 RATE = 8000
 

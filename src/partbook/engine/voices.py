@@ -22,8 +22,8 @@ from ..dsp.oscillator import flat_partials
 from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
+from ..pitch.following import track_voices
 from ..pitch.refine import TRUSTING, RefineConfig, refined
-from ..pitch.track import track_voices
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single

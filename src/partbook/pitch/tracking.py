@@ -13,7 +13,7 @@ from ..config import known_salience
 from ..ensemble import Voice, Voices, high_to_low, named_singers
 from ..errors import nearest
 from ..progress import Messages, OnProgress
-from .track import track_voices
+from .following import track_voices
 from .tracks import Track
 
 

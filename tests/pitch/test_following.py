@@ -3,7 +3,7 @@ import pytest
 
 from partbook.audio import recording_from_array
 from partbook.ensemble import named_voices
-from partbook.pitch.track import SALIENCES, track_voices
+from partbook.pitch.following import SALIENCES, track_voices
 
 RATE = 16000
 
