@@ -7,7 +7,7 @@ coincident main trio about two metres before the middle one. Everything is drawn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +191,8 @@ def session(
     noise = np.random.default_rng(seed + 1).standard_normal(wet.shape[1:])
     noise *= 1e-3 * np.sqrt(np.mean(wet.sum(0) ** 2))
     noise += wet[5:].sum(0)
-    return _session(f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}", sample_rate, wet[:5], noise)
+    made = _session(f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}", sample_rate, wet[:5], noise)
+    return replace(made, setup={"piece": piece, "hall": hall})
 
 
 def solo_takes(

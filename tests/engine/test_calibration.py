@@ -87,6 +87,13 @@ def test_a_calibrated_session_comes_out_cleaner_than_a_blind_one(file, sources):
     assert mean_db(truth, known) > mean_db(truth, blind) + 1
 
 
+def test_a_calibration_of_other_seats_is_not_believed(file):
+    dry = playing(seed=0)
+    truth = scipy.signal.fftconvolve(dry[:, None], responses(seed=1), axes=-1)[..., : dry.shape[-1]]
+    recording = recorded(truth.sum(0))
+    assert mean_db(truth, separated(recording, calibration=file)) > mean_db(truth, separated(recording)) - 0.5
+
+
 @pytest.mark.parametrize("gain", [-0.05, 20.0])
 def test_a_session_may_be_louder_than_its_takes(file, gain):
     mixture = images(seed=0).sum(0)

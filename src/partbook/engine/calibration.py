@@ -42,6 +42,9 @@ SCHEMA = "partbook-calibration/1"
 PATTERNS = 32
 """Patterns of a dictionary, per player."""
 
+MOVED = 0.5
+"""Nats per value by which a calibrated model may be less likely than a free one, which always fits a little better."""
+
 _FIXED_DIAGONAL, _FIXED_FULL = 20, 4
 _LONGEST_S = 300.0
 
@@ -279,6 +282,9 @@ def adapted(
 ) -> Model:
     """Return the model of a session that starts from a calibration: first its spectra are found, then all of it.
 
+    Covariances of seats that were left since mislead. The session is also fitted as if there were no calibration; where
+    that is likelier by far, it counts.
+
     Parameters
     ----------
     calibration, analysis
@@ -306,12 +312,19 @@ def adapted(
         tuple(part.shape[-1] for part in parts),
     )
     alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
-    steps = ((diagonal, _FIXED_DIAGONAL, True), (room, _FIXED_FULL, True), (room, config.full_rounds, False))
-    for known, rounds, fixed in steps:
+    for known, rounds, fixed in (
+        (diagonal, _FIXED_DIAGONAL, True),
+        (room, _FIXED_FULL, True),
+        (room, config.full_rounds, False),
+    ):
         stage = "players" if fixed else "room"
         spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
-    room = fitted
-    return Model(leakage_BNM, diagonal, room, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
+    blind = learned(analysis, sections, options, config, on_progress)
+    found = replace(spectra, models=tuple(blind.spectra[number] for number in chosen))
+    lost = fitted.divergence(X_MFT, spectra.power()) - blind.room.divergence(X_MFT, found.power())
+    if lost > MOVED * X_MFT.numel():
+        return blind
+    return Model(leakage_BNM, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
 
 
 def own_power(room: FullRank, analysis: Analysis) -> Float[Tensor, "N F"]:

@@ -30,8 +30,11 @@ from ..sources.nmf import Nmf
 from ..sources.sections import Sections
 from .plays import Stretches, playing
 
-CHECK_ROUNDS = 10
-"""After so many rounds, and so many more, everything that a player has borrowed from another is given back."""
+CHECK_ROUND = 10
+"""After so many rounds everything that a player has borrowed from another is given back, and once more in full rank.
+
+Later than that, what is wrongly taken for borrowed no longer comes back.
+"""
 
 FORGOTTEN = 1e-3
 """Share that a player keeps of what it borrowed: what is its own nonetheless can grow again."""
@@ -194,7 +197,7 @@ def learned(
     halfway_NN = start.halfway(leakage_BNM, analysis.spots)
 
     def returned(done: int, spectra: Sections, room: FastMnmf | FullRank) -> Sections:
-        due = done % CHECK_ROUNDS == 0 if isinstance(room, FastMnmf) else done == 1
+        due = done == (CHECK_ROUND if isinstance(room, FastMnmf) else 1)
         return spectra.rescale(owned_NF(room, analysis, halfway_NN)) if due else spectra
 
     alike = {"beta": 0.0, "together": True, "checked": returned, "on_progress": on_progress}
@@ -239,7 +242,7 @@ def started(
 ) -> Nmf:
     """Return first spectra of a section: factors of leak-suppressed spots and their tails, a stationary background.
 
-    Patterns of players and tails are found here or, as a dictionary, given.
+    Patterns of players and tails are found here; those of a dictionary, if there is one, come on top.
     """
     power_MFT = X_MFT.abs().square()
     bands = start.half_octaves(analysis.bin_hz, analysis.bins)
@@ -248,8 +251,12 @@ def started(
     power_NFT = torch.cat([power_NFT, start.tails(power_NFT, hop_s, config.rt60_s)])
     rng = torch.Generator().manual_seed(seed)
     may_NT = analysis.playing(section, config.rt60_s)
-    components = config.components if W_NFK is None else W_NFK.shape[-1]
-    factors = Nmf.approximating(power_NFT * may_NT[:, None], components, rng, W_NFK=W_NFK)
+    power_NFT = power_NFT * may_NT[:, None]
+    known = None if W_NFK is None else Nmf.approximating(power_NFT, W_NFK.shape[-1], rng, W_NFK=W_NFK)
+    # A dictionary never holds all that is played: patterns of its own take what it leaves.
+    left_NFT = power_NFT if known is None else (power_NFT - known.power()).clamp_min(0)
+    factors = Nmf.approximating(left_NFT, config.components, rng)
+    factors = factors if known is None else factors.joined(known)
     factors = replace(factors, H_NKT=factors.H_NKT * may_NT[:, None])
     return factors.with_background(background(power_MFT)) if config.background else factors
 

@@ -68,6 +68,11 @@ class Nmf:
                 factors = factors.update(part, power_NFT * y_NFT ** (beta - 2), y_NFT ** (beta - 1), beta)
         return factors
 
+    def joined(self, other: Nmf) -> Nmf:
+        """Return the factors of the same sources with the components of both."""
+        W_NFK, H_NKT = torch.cat([self.W_NFK, other.W_NFK], -1), torch.cat([self.H_NKT, other.H_NKT], 1)
+        return replace(self, W_NFK=W_NFK, H_NKT=H_NKT)
+
     def with_background(self, power_F: Float[Tensor, " F"]) -> Nmf:
         """Return the factors with one more source, the last, of constant power."""
         W_NFK = torch.cat([self.W_NFK, torch.zeros_like(self.W_NFK[:1])])
