@@ -21,11 +21,12 @@ from .quality import PITCH_ONLY, quality
 from .quintet import quintet
 from .results import JSON, write_results
 from .sessions import HALLS, sessions
+from .soundfont import ENSEMBLES
 from .speed import JOBS, speed
 
 RESCORE = "rescore"
 NAMES = {
-    "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY],
+    "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY, *ENSEMBLES],
     "sessions": list(HALLS),
     "quintet": [],
     "choirs": [],

@@ -18,10 +18,18 @@ RANGES_HZ = {
     "tenor": (110.0, 560.0),
     "baritone": (80.0, 450.0),
     "bass": (65.0, 380.0),
+    "flute": (240.0, 1950.0),
+    "violin": (190.0, 1950.0),
+    "oboe": (225.0, 1800.0),
+    "clarinet": (140.0, 1800.0),
+    "viola": (125.0, 1400.0),
+    "horn": (60.0, 800.0),
+    "cello": (62.0, 1000.0),
+    "bassoon": (55.0, 700.0),
 }
-"""Lowest and highest F0 of every voice word, high to low. Generous: they keep octaves apart, not singers in bounds."""
+"""Lowest and highest F0 of voices and instruments. Generous: they keep octaves apart, not singers in bounds."""
 
-ANY_RANGE_HZ = (60.0, 1100.0)
+ANY_RANGE_HZ = (55.0, 1950.0)
 """Range of a voice whose name says nothing."""
 
 LETTERS = {"S": "soprano", "M": "mezzo", "A": "alto", "T": "tenor", "R": "baritone", "B": "bass"}
