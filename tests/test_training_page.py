@@ -41,7 +41,7 @@ def test_every_command_of_the_page_is_understood(here, monkeypatch, capsys):
             assert cli.main(shlex.split(line, comments=True)[1:]) == 0
         except Started:
             capsys.readouterr()
-    assert asked == [("pitch", "trained/pitch"), ("pitch-small", "trained/pitch-small"), ("mine", "trained/mine")]
+    assert asked == [(name, f"trained/{name}") for name in ("pitch", "singer", "pitch-small", "mine")]
 
 
 def test_the_recipe_of_the_page_is_one():

@@ -129,6 +129,8 @@ def test_out_of_memory_says_the_batch_that_would_fit(recipe, renders, tmp_path, 
     with pytest.raises(InputError, match=f"fits into memory, got excerpts = {excerpts}; try excerpts = {fits}$"):
         run(large, tmp_path / "out", renders)
     assert largest_batch(large, renders) == fits
+    smaller = replace(recipe, settings=replace(recipe.settings, excerpts=fits))
+    assert run(smaller, tmp_path / "out", renders).figures, "in the same folder, where nothing was learned"
 
 
 def test_other_failures_are_not_taken_for_want_of_memory(recipe, renders, tmp_path, monkeypatch):

@@ -70,13 +70,13 @@ def run(recipe: Recipe, folder: Path, renders: Path, *, on_progress: OnProgress 
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
-        size = getattr(recipe.settings, kind.size)
+        model = None
+    if model is None:
+        # Tried here, where the error holds on to nothing of the step that was too large.
         fits = largest_batch(recipe, renders)
-        raise InputError(
-            "a batch that fits into memory",
-            f"{kind.size} = {size}",
-            f"{kind.size} = {fits}" if fits else "a smaller model",
-        ) from None
+        hint = f"{kind.size} = {fits}" if fits else "a smaller model"
+        size = getattr(recipe.settings, kind.size)
+        raise InputError("a batch that fits into memory", f"{kind.size} = {size}", hint)
     figures = last_figures(folder)
     told = {
         "about": recipe.about,
@@ -117,9 +117,9 @@ def _made(folder: Path) -> None:
 
 
 def _claim(path: Path, recipe: Recipe) -> None:
-    """Write the recipe beside its results, or see that the one there is the same."""
+    """Write the recipe beside its results, or see that the one of the run there is the same."""
     resolved = json.loads(json.dumps(recipe.resolved()))
-    if not path.exists():
+    if not (path.exists() and path.with_name("checkpoint.safetensors").exists()):
         path.write_text(json.dumps(resolved, indent=2) + "\n", "utf-8")
         return
     earlier = json.loads(path.read_text("utf-8"))
