@@ -1,4 +1,9 @@
-"""The powers of voices as the trained network says them, in the place of a fit or before one."""
+"""The powers of voices as the trained network says them, in the place of a fit or before one.
+
+What is left for a fit after the network is how much a recording has of each voice's harmonics, of what surrounds them
+and of its noise: three levels per voice (:mod:`partbook.sources.levels`). Anything freer loses again what the network
+knows, for the likelihood keeps rising while a voice takes what is another's.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,10 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from ..axes import Power_FT, Power_NFT
+from ..fit import fit
+from ..room.single import Single
 from ..singer.model import Singer, SingerConfig
+from ..sources import levels
 from ..zoo import load
 
 MODEL = "singer"
@@ -33,6 +41,9 @@ def sung_power(
     combs_NRFT: Complex[Tensor, "N R F T"],
     f0_hz: Float[Tensor, "N T"],
     bins_hz: Float[Tensor, " F"],
+    *,
+    rounds: int = 8,
+    beta: float = 0.25,
     singer: Singer | None = None,
 ) -> Power_NFT:
     """Return the power of every voice, and of the background last, as :mod:`partbook.sources.source_filter` does.
@@ -47,14 +58,19 @@ def sung_power(
         F0 in the frames, 0 where unvoiced.
     bins_hz
         Frequencies of the bins.
+    rounds, beta
+        Of the fit of levels, and its divergence; 0 rounds leave the network's word as it is.
     singer
         Another network than the one that comes with Partbook.
     """
     level = power_FT.mean().clamp_min(1e-12)
     comb_NFT = combs_NRFT.sum(1).abs().square()
     said = (singer or trained())((power_FT / level)[None], comb_NFT[None], f0_hz[None], bins_hz)[-1]
-    background_FT = said.background()[0].expand_as(power_FT)
-    return level * torch.cat([said.power()[0], background_FT[None]])
+    lines_NFT, voiced_NFT, whole_NFT = (each[0] for each in (said.lines(), said.voiced(), said.power()))
+    patterns_KNFT = torch.stack([lines_NFT, voiced_NFT - lines_NFT, whole_NFT - voiced_NFT])
+    known = levels.start(patterns_KNFT, said.background()[0].expand_as(power_FT).contiguous())
+    known, _ = fit(power_FT / level, known, Single(), iterations=rounds, beta=beta, fixed_room=True)
+    return level * known.power()
 
 
 __all__ = ["MODEL", "sung_power", "trained"]
