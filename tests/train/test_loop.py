@@ -29,7 +29,8 @@ class Line:
     def batch(self, seed, step):
         self.seen.append(step)
         x = torch.randn(16, 3, generator=torch.Generator().manual_seed(1000 * seed + step))
-        return x, x @ torch.tensor([[1.0], [-2.0], [0.5]]) / (0.0 if step in self.spoiled else 1.0)
+        x = x / (0.0 if step in self.spoiled else 1.0)
+        return x, x @ torch.tensor([[1.0], [-2.0], [0.5]])
 
     def loss(self, batch):
         x, y = batch
@@ -142,9 +143,9 @@ def test_a_run_that_only_fails_says_what_to_try(tmp_path):
 
 def test_a_spoiled_step_leaves_the_weights(tmp_path):
     task = Line(spoiled=(0,))
-    before = [weight.clone() for weight in task.model.parameters()]
-    train(task, replace(CONFIG, steps=1), tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(before, task.model.parameters(), strict=True))
+    before = {name: value.clone() for name, value in task.model.state_dict().items()}
+    after = train(task, replace(CONFIG, steps=1), tmp_path).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_large_gradients_are_clipped(tmp_path):

@@ -195,14 +195,16 @@ def _step(
 ) -> tuple[float | None, Mapping[str, float], float | None]:
     """Take one step; return loss, parts and the gradient's norm, None if they are not finite and nothing was done."""
     batch = task.batch(config.seed, step)
+    held = [buffer.clone() for buffer in task.model.buffers()]
     with torch.autocast("cpu", torch.bfloat16, enabled=config.low_precision):
         loss, parts = task.loss(batch)
     optimizer.zero_grad(set_to_none=True)
-    if not torch.isfinite(loss):
-        return None, parts, None
     loss.backward()
     norm = float(nn.utils.clip_grad_norm_(task.model.parameters(), config.clip))
-    if not math.isfinite(norm):
+    if not (torch.isfinite(loss) and math.isfinite(norm)):
+        # Running means have seen it; weights have not.
+        for buffer, before in zip(task.model.buffers(), held, strict=True):
+            buffer.copy_(before)
         return None, parts, None
     optimizer.step()
     return float(loss.detach()), parts, norm
