@@ -176,15 +176,15 @@ def session(
 ) -> Session:
     """Return a simulated session: five players, eight microphones, noise 60 dB below the mixture.
 
-    ``moved_m`` is how far every player sits from its seat; ``unmiked`` adds a sixth, a horn behind the others without a
+    ``moved_m`` is how far every player sits from its seat; ``unmiked`` adds a sixth, a bassoon behind the others without a
     microphone of its own, which is no source but part of the noise.
     """
     seats, capsules = stage(moved_m)
     dry = dry_parts(piece, duration_s, sample_rate, seed)
     if unmiked:
         rng = np.random.default_rng(seed + 2)
-        horn = melody(("horn", 45, 67), duration_s, sample_rate, rng)
-        dry = np.concatenate([dry, horn[None] / np.sqrt(np.mean(horn**2))])
+        sixth = melody(("bassoon", 42, 62), duration_s, sample_rate, rng)
+        dry = np.concatenate([dry, sixth[None] / np.sqrt(np.mean(sixth**2))])
         seats = [*seats, (6.8, 9.6, 1.3)]
     wet = images(dry, impulse_responses(hall, seats, capsules, sample_rate))
     wet *= 0.5 / np.abs(wet.sum(0)).max()
