@@ -5,10 +5,11 @@ from partbook.dsp.stft import Stft
 from partbook.engine.singing import sung_power, trained
 from partbook.room.single import Single
 from partbook.singer.model import Singer, SingerConfig
+from partbook.train.weights import seeded
 
 RATE, STFT = 16000, Stft(1024, 256)
 BINS_HZ = torch.arange(STFT.bins) * (RATE / STFT.n_fft)
-SINGER = Singer(SingerConfig(bands=16, channels=8))
+SINGER = seeded(lambda: Singer(SingerConfig(bands=16, channels=8)), 0)
 
 
 def scene(*f0_hz):
