@@ -176,7 +176,7 @@ def session(
 ) -> Session:
     """Return a simulated session: five players, eight microphones, noise 60 dB below the mixture.
 
-    ``moved_m`` is how far every player sits from its seat; ``unmiked`` adds a sixth, a bassoon behind the others without
+    ``moved_m`` is how far every player sits from its seat; ``unmiked`` adds a sixth, a bassoon behind them without
     a microphone of its own, which is no source but part of the noise.
     """
     seats, capsules = stage(moved_m)
