@@ -16,6 +16,9 @@ At = Literal["all", "main", "spot"]
 SALIENCES = ("network", "harmonic")
 """What the pitch of voices can be heard through: a trained network, or a decomposition into combs without training."""
 
+MODELS = ("both", "network", "fit")
+"""What says the power of voices: a trained network with levels fitted to the recording, it alone, or a fit alone."""
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -35,6 +38,8 @@ class Options:
         About how much memory may be used, whatever the duration.
     salience
         What the pitch of voices is heard through where it is not given, one of :data:`SALIENCES`.
+    model
+        What says the power of voices, one of :data:`MODELS`.
     """
 
     seed: int = 0
@@ -42,6 +47,7 @@ class Options:
     threads: int | None = None
     memory_bytes: int = 2 * 10**9
     salience: str = "network"
+    model: str = "both"
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -51,6 +57,8 @@ class Options:
         if self.memory_bytes < 10**8:
             raise OptionError("at least 100MB of memory", f"{self.memory_bytes} bytes", "--memory 2GB")
         known_salience(self.salience)
+        if self.model not in MODELS:
+            raise OptionError("a model that is known", f"{self.model!r}", f"--model {nearest(self.model, MODELS)}")
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,12 @@ class VoicesConfig:
         Upper edge of the band that the model reads; above it the voices keep their shares.
     iterations, beta
         Rounds of the fit and its divergence. Few rounds are a prior: the filters stay near their smooth start.
+    level_iterations
+        Rounds of the fit of levels to what the network says.
     coherence
         Share of a partial's power, at low frequencies, that follows its F0 as one sinusoid.
+    sung_coherence
+        The same where the network says the power: it knows what surrounds a partial.
     coherence_hz
         Frequency by which that share has fallen to 1/e.
     coherent_band_hz
@@ -79,8 +91,10 @@ class VoicesConfig:
     overlap: int = 4
     band_hz: float = 8000.0
     iterations: int = 6
+    level_iterations: int = 8
     beta: float = 0.25
     coherence: float = 0.4
+    sung_coherence: float = 0.25
     coherence_hz: float = 1500.0
     coherent_band_hz: float = 4000.0
     context_s: float = 1.0
@@ -186,6 +200,7 @@ def parse_bytes(text: str) -> int:
 
 
 __all__ = [
+    "MODELS",
     "SALIENCES",
     "At",
     "Format",

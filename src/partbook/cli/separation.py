@@ -36,7 +36,8 @@ def separate(
     device: str = "cpu",
     threads: int | None = None,
     memory: str = "2GB",
-    salience: str = "harmonic",
+    salience: str = "network",
+    model: str = "both",
     format: Format = "flac",
     quiet: Flag = False,
     json: Flag = False,
@@ -88,7 +89,9 @@ def separate(
     memory
         About how much memory to use.
     salience
-        What the pitch of voices is heard through where it is not given: harmonic.
+        What the pitch of voices is heard through where it is not given: network, which is trained, or harmonic.
+    model
+        What says the power of voices: network, fit, or both: the network with levels fitted to the recording.
     format
         Sound files to write; FLAC gives way to float WAV where it cannot hold the result.
     quiet
@@ -114,7 +117,7 @@ def separate(
     }
     session = SessionOptions(at, align, sources, calibration, plays)
     settings |= {"session": session} if session != SessionOptions() else {}
-    options = Options(seed, device, threads, parse_bytes(memory), salience)
+    options = Options(seed, device, threads, parse_bytes(memory), salience, model)
     results: list[dict[str, object]] = []
     for path in inputs:
         try:

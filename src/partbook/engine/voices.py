@@ -1,4 +1,7 @@
-"""One recording of voices: F0 tracks → source-filter fit → coherent Wiener filter, block by block.
+"""One recording of voices: F0 tracks → powers of the voices → coherent Wiener filter, block by block.
+
+The powers are those of source-filter models: fitted to the recording, or said by a network that learned how voices
+sound, with their levels fitted.
 
 Everything is done on the recording's own samples and spectrum: the model reads the bins below the edge of the analysed
 band, and what lies above is shared out by :func:`partbook.wiener.extended`. The combs of the F0 tracks are synthesised
@@ -9,7 +12,7 @@ recording's own and nothing is ever resampled.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -30,6 +33,7 @@ from ..room.single import Single
 from ..sources import source_filter
 from ..stems import Block, Separation, Source
 from ..wiener import extended, masks
+from .singing import sung_power
 
 
 def separate_voices(
@@ -68,7 +72,7 @@ def separate_voices(
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
         blocks=lambda: _separated(recording, tracks, options, config, on_progress),
         f0=f0,
-        config={"voices": asdict(config)},
+        config={"voices": asdict(config) | {"salience": options.salience, "model": options.model}},
         seed=options.seed,
     )
 
@@ -100,6 +104,12 @@ class Analysis:
         """Frequency of every analysed bin."""
         return torch.arange(self.bins) * (self.sample_rate / self.stft.n_fft)
 
+    def f0_hz(self, tracks: list[Track], start: int, samples: int) -> Tensor:
+        """Return the F0 (N, T) of tracks in the frames of a stretch, 0 where unvoiced."""
+        frames = np.arange(self.stft.frames(samples))
+        times_s = (start + frames * self.stft.hop_samples) / self.sample_rate
+        return torch.from_numpy(np.stack([track.at(times_s).f0_hz for track in tracks])).float()
+
     def combs(self, tracks: list[Track], start: int, samples: int, interleaved: int = INTERLEAVED) -> Tensor:
         """Return the transforms (N, R, F, T) of every track's interleaved unit combs, from sample ``start`` on."""
         rate, coarse = self.sample_rate / self.decimation, self.coarse
@@ -127,7 +137,7 @@ def modelled(
 
 
 def separate_stretch(
-    x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis, seed: int, config: VoicesConfig
+    x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis, options: Options, config: VoicesConfig
 ) -> Tensor:
     """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording."""
     samples = x_MS.shape[-1]
@@ -137,11 +147,18 @@ def separate_stretch(
     if level <= 0:
         return torch.zeros(len(tracks), *x_MS.shape)
     combs_NRFT = analysis.combs(tracks, start, samples)
-    generator = torch.Generator().manual_seed(seed)
-    lambda_NFT = modelled(power_FT / level, combs_NRFT, analysis, generator, config).power()
-    scaled_MFT = X_MFT / level.sqrt()
     bins_hz = analysis.bins_hz
-    share_F = config.coherence * torch.exp(-((bins_hz / config.coherence_hz) ** 2))
+    if options.model == "fit":
+        generator = torch.Generator().manual_seed(options.seed)
+        lambda_NFT = modelled(power_FT / level, combs_NRFT, analysis, generator, config).power()
+        coherence = config.coherence
+    else:
+        rounds = config.level_iterations if options.model == "both" else 0
+        f0_NT = analysis.f0_hz(tracks, start, samples)
+        lambda_NFT = sung_power(power_FT / level, combs_NRFT, f0_NT, bins_hz, rounds=rounds, beta=config.beta)
+        coherence = config.sung_coherence
+    scaled_MFT = X_MFT / level.sqrt()
+    share_F = coherence * torch.exp(-((bins_hz / config.coherence_hz) ** 2))
     low = int((bins_hz < config.coherent_band_hz).sum())
     full_NFT = extended(lambda_NFT, analysis.stft.bins)
     images = coherent(scaled_MFT, full_NFT, combs_NRFT[:, :, :low], share_F[:low])[:-1] * level.sqrt()
@@ -230,8 +247,9 @@ def _separated(
     progress = Progress("separate", len(cuts), on_progress)
     tail = np.zeros((len(tracks), len(recording.microphones), 0), np.float32)
     for number, cut in enumerate(cuts):
+        drawn = replace(options, seed=options.seed + number)
         images = separate_stretch(
-            cut.samples(recording), cut.read_start, tracks, analysis, options.seed + number, config
+            cut.samples(recording), cut.read_start, tracks, analysis, drawn, config
         ).numpy()
         images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
         overlap = tail.shape[-1]

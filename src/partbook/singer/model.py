@@ -265,7 +265,8 @@ class _Scene:
         # Itakura-Saito's pull listens to the faint, Kullback-Leibler's to the loud.
         pull = (_log(up * said.filter_BNJT.exp()) - claimed).clamp(-6, 6)
         pull_loud = (_log(even) - self.filled).clamp(-6, 6)
-        pull_noise = (up_noise.log() - down_noise.log()).clamp(-6, 6)
+        # Bands above the Nyquist frequency hold nothing, and nothing pulls them.
+        pull_noise = ((up_noise + 1e-12).log() - (down_noise + 1e-12).log()).clamp(-6, 6)
         pull_noise_loud = _log(even_noise).clamp(-6, 6)
         down_loose, up_loose = (self.banded(self.skirt * q[:, None]) for q in (inverse, steep))
         claimed_loose = _log(down_loose * said.loose_BNJT.exp())

@@ -105,7 +105,7 @@ def read_recipe(text: str, kind: str) -> Recipe:
     Examples
     --------
     >>> read_recipe("pitch", "pitch").loop.steps
-    3600
+    3200
     """
     if kind not in KINDS:
         raise OptionError("something that can be trained", repr(kind), nearest(kind, KINDS))
