@@ -31,7 +31,7 @@ LOUD_QUANTILE = 0.8
 """The level of a recording is that of its seconds at this quantile."""
 
 
-SCALE, BIAS = 0.8, 1.8
+SCALE, BIAS = 0.8, 2.2
 """Evidence is ``SCALE * (logit + BIAS)``: the network does not know that voices are expected, the decoder does."""
 
 LEAST_SHARE = 0.25
