@@ -248,9 +248,7 @@ def _separated(
     tail = np.zeros((len(tracks), len(recording.microphones), 0), np.float32)
     for number, cut in enumerate(cuts):
         drawn = replace(options, seed=options.seed + number)
-        images = separate_stretch(
-            cut.samples(recording), cut.read_start, tracks, analysis, drawn, config
-        ).numpy()
+        images = separate_stretch(cut.samples(recording), cut.read_start, tracks, analysis, drawn, config).numpy()
         images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
         overlap = tail.shape[-1]
         if overlap:
