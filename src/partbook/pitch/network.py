@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, avg_pool2d, relu
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..dsp.hcqt import LogTransform, harmonic_rows, harmonics_of, shifted
 
@@ -132,7 +133,12 @@ def network_of(tensors: Mapping[str, Tensor], settings: str) -> SalienceNetwork:
     """Return the trained network of these weights and settings, ready to judge."""
     network = SalienceNetwork(NetworkConfig.from_json(settings))
     network.load_state_dict(tensors)
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    network.eval()
+    for layer in network.layers:
+        # What normalises a trained layer is fixed: it goes into the weights before it.
+        layer.told, layer.told_scale = fuse_conv_bn_eval(layer.told, layer.told_scale), nn.Identity()
+        layer.around, layer.around_scale = fuse_conv_bn_eval(layer.around, layer.around_scale), nn.Identity()
+    return network.to(memory_format=torch.channels_last).requires_grad_(False)
 
 
 def spectral_features(
