@@ -42,4 +42,23 @@ def cents(f0_hz: np.ndarray) -> np.ndarray:
     return 1200 * np.log2(np.asarray(f0_hz) / 10)
 
 
-__all__ = ["NO_EVIDENCE", "Candidates", "cents"]
+def strongest(height_GT: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ``count`` highest peaks of every frame: fractional row and height, both (T, count).
+
+    A parabola through three rows places a peak between them. Where there is no further peak the height is −inf.
+
+    Parameters
+    ----------
+    height_GT
+        Logarithm of a salience, over rows and frames.
+    """
+    inner = height_GT[1:-1]
+    is_peak = (inner > height_GT[:-2]) & (inner >= height_GT[2:])
+    peak = np.where(is_peak, inner, -np.inf)
+    row_CT = np.argsort(-peak, 0)[:count] + 1
+    left, middle, right = (np.take_along_axis(height_GT, row_CT + shift, 0) for shift in (-1, 0, 1))
+    offset = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-6)
+    return (row_CT + offset.clip(-0.5, 0.5)).T, np.take_along_axis(peak, row_CT - 1, 0).T
+
+
+__all__ = ["NO_EVIDENCE", "Candidates", "cents", "strongest"]

@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from ..audio import Recording
 from ..ensemble import FEWEST_VOICES, MOST_VOICES
 from ..progress import OnProgress, Progress
-from .candidates import NO_EVIDENCE, Candidates
+from .candidates import NO_EVIDENCE, Candidates, strongest
 from .salience import SalienceConfig, analysis, comb_atoms, harmonic_salience
 
 BLOCK_S = 20.0
@@ -32,19 +32,10 @@ def comb_candidates(recording: Recording, on_progress: OnProgress | None = None)
 def peaks(salience_GT: np.ndarray, grid_hz: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``count`` strongest peaks of every frame: F0 in Hz and salience, both (T, count).
 
-    Missing peaks have salience 0. A parabola through the logarithm of three rows places a peak between them.
+    Missing peaks have salience 0.
     """
-    inner = salience_GT[1:-1]
-    is_peak = (inner > salience_GT[:-2]) & (inner >= salience_GT[2:])
-    strength = np.where(is_peak, inner, 0)
-    row_CT = np.argsort(-strength, 0)[:count] + 1
-    strength_CT = np.take_along_axis(strength, row_CT - 1, 0)
-    log = np.log(salience_GT + 1e-12)
-    left, middle, right = (np.take_along_axis(log, row_CT + shift, 0) for shift in (-1, 0, 1))
-    curvature = left - 2 * middle + right
-    offset = np.where(curvature < 0, 0.5 * (left - right) / np.minimum(curvature, -1e-9), 0).clip(-0.5, 0.5)
-    f0_hz = grid_hz[row_CT] * (grid_hz[1] / grid_hz[0]) ** offset
-    return f0_hz.T, strength_CT.T
+    row, height = strongest(np.log(salience_GT + 1e-12), count)
+    return grid_hz[0] * (grid_hz[1] / grid_hz[0]) ** row, np.exp(height)
 
 
 def observed_peaks(

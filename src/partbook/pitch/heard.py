@@ -18,8 +18,8 @@ from ..audio import Recording
 from ..ensemble import MOST_VOICES
 from ..progress import OnProgress, Progress
 from ..zoo import load
-from .candidates import NO_EVIDENCE, Candidates
-from .network import NetworkConfig, SalienceNetwork, network_of, spectral_features
+from .candidates import NO_EVIDENCE, Candidates, strongest
+from .network import SalienceNetwork, network_of, spectral_features
 
 MODEL = "pitch"
 """Name of the network that comes with Partbook."""
@@ -65,9 +65,10 @@ def hear(
         logit_GT = _judged(recording, network, first_s - before_s, first_s + BLOCK_S + CONTEXT_S, level)
         first = before_s * per_second
         wanted = min(BLOCK_S * per_second, frames - first_s * per_second)
-        found.append(_strongest(logit_GT[:, first : first + wanted], network.config, count))
+        found.append(strongest(logit_GT[:, first : first + wanted].numpy(), count))
         progress.step()
-    f0_hz, logit = (np.concatenate(each) for each in zip(*found, strict=True))
+    row, logit = (np.concatenate(each) for each in zip(*found, strict=True))
+    f0_hz = transform.low_hz * 2 ** (row / transform.per_octave)
     evidence = np.where(np.isfinite(logit) & (level > 0), SCALE * (logit + BIAS), NO_EVIDENCE)
     return Candidates(np.arange(len(f0_hz)) / per_second, f0_hz, evidence, _likely(logit) if level > 0 else 0)
 
@@ -91,18 +92,6 @@ def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: i
     with torch.inference_mode():
         features = spectral_features(x_BMS, torch.tensor([level]), network.config)
         return network(features.contiguous(memory_format=torch.channels_last))[0]
-
-
-def _strongest(logit_GT: Tensor, config: NetworkConfig, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return F0 and logit (T, count) of the highest peaks; a parabola places each between rows."""
-    inner = logit_GT[1:-1]
-    is_peak = (inner > logit_GT[:-2]) & (inner >= logit_GT[2:])
-    strength_CT, row_CT = torch.where(is_peak, inner, -torch.inf).topk(count, 0)
-    row_CT = row_CT + 1
-    left, middle, right = (logit_GT.gather(0, row_CT + step) for step in (-1, 0, 1))
-    offset = 0.5 * (left - right) / (left - 2 * middle + right).clamp_max(-1e-6)
-    f0_hz = config.transform.low_hz * 2 ** ((row_CT + offset.clamp(-0.5, 0.5)) / config.transform.per_octave)
-    return f0_hz.T.numpy(), strength_CT.T.numpy()
 
 
 def _likely(logit_TC: np.ndarray) -> int:
