@@ -89,17 +89,25 @@ def test_a_long_path_decided_piece_by_piece_is_the_whole_path(monkeypatch, rng):
     assert np.array_equal(joint_path(cents, evidence), whole)
 
 
-def test_eight_voices_find_eight_pitches(rng):
-    frames, voices = 40, 8
-    pitches = 3000 + 450.0 * np.arange(voices)[::-1]
-    away = (pitches[None] - pitches[:, None] + rng.normal(0, 100, (voices, 1))) / 800
+def eight_voices(rng, off_cents):
+    """Return pitches, candidates and evidence of eight voices whose registers are told this much too low."""
+    pitches = 3000 + 450.0 * np.arange(8)[::-1]
+    away = (pitches[None] - pitches[:, None] + off_cents + rng.normal(0, 100, (8, 1))) / 800
     order = np.argsort(away**2, 1)[:, :5]
-    cents = np.broadcast_to(pitches[order], (frames, voices, 5))
-    evidence = 3 + rng.normal(0, 0.5, (frames, voices, 5)) - 0.5 * np.take_along_axis(away, order, 1) ** 2
+    cents = np.broadcast_to(pitches[order], (40, 8, 5))
+    return pitches, cents, 3 + rng.normal(0, 0.5, (40, 8, 5)) - 0.5 * np.take_along_axis(away, order, 1) ** 2
+
+
+def test_eight_voices_find_eight_pitches():
+    pitches, cents, evidence = eight_voices(np.random.default_rng(0), 0)
     path = joint_path(cents, evidence, DecodeConfig(harmonic=0.0))
     assert (path != UNVOICED).all()
-    found = np.take_along_axis(cents, path[..., None], 2)[..., 0]
-    assert (found == pitches).mean() > 0.95
+    assert (np.take_along_axis(cents, path[..., None], 2)[..., 0] == pitches).mean() > 0.95
+
+
+def test_eight_voices_make_room_for_one_another_where_registers_are_wrong():
+    _, cents, evidence = eight_voices(np.random.default_rng(0), 700)
+    assert (joint_path(cents, evidence, DecodeConfig(harmonic=0.0)) != UNVOICED).mean() > 0.8
 
 
 def test_more_candidates_never_make_the_joint_path_worse():
