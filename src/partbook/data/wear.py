@@ -1,10 +1,12 @@
 """What happens to dry parts on their way into a recording: levels, colour, room, noise, overload, coding.
 
-Everything is drawn anew each time, from ranges much wider than any one hall, so that a network trained on the result
-learns to overhear them.
+Everything is drawn anew each time: mostly from what recordings of ensembles are like, now and then from ranges much
+wider than any hall, so that a network trained on the result learns to overhear them.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
@@ -12,6 +14,47 @@ import scipy.signal
 import soxr
 
 Chance = np.random.Generator
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Wear:
+    """From what ranges recordings are drawn; levels and deviations in dB.
+
+    Attributes
+    ----------
+    balance_db, most_apart_db
+        Deviation of the levels of the parts, and its bound.
+    swell_share, swell_db
+        How often parts grow and fade by themselves, and with what deviation.
+    colour_db, mix_colour_db
+        Deviation of the spectral colour of the parts, and of the mixture.
+    direct_db
+        Direct sound above the reverberation.
+    longest_rt60_s
+        Of the rooms.
+    reflection
+        Largest amplitude of an early reflection.
+    overload_share
+        How often the mixture is overloaded.
+    """
+
+    balance_db: Range = (1, 3.5)
+    most_apart_db: float = 8
+    swell_share: float = 0.4
+    swell_db: Range = (0.5, 2.5)
+    colour_db: Range = (0.3, 2.5)
+    mix_colour_db: float = 1.5
+    direct_db: Range = (1, 18)
+    longest_rt60_s: float = 2.2
+    reflection: float = 0.4
+    overload_share: float = 0.05
+
+
+USUAL = Wear()
+HARSH = Wear((1, 5), 10, 0.5, (1, 4), (0.5, 6), 2.0, (-6, 14), 2.8, 0.5, 0.1)
+HARSH_SHARE = 0.3
+"""How often a recording is a harsh one."""
 
 
 def transposed(parts_NS: np.ndarray, f0_NT: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
@@ -57,12 +100,12 @@ def swelled(parts_NS: np.ndarray, sample_rate: int, depth_db: float, rng: Chance
     return parts_NS * 10 ** (gain_db / 20)
 
 
-def in_some_room(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
+def in_some_room(parts_NS: np.ndarray, sample_rate: int, rng: Chance, wear: Wear = HARSH) -> np.ndarray:
     """Put every part into one room: direct sound, a few reflections, a diffuse tail that decays faster when high."""
-    rt60_s = float(np.exp(rng.uniform(np.log(0.15), np.log(2.8))))
+    rt60_s = float(np.exp(rng.uniform(np.log(0.15), np.log(wear.longest_rt60_s))))
     times_s = np.arange(int(min(rt60_s, 1.6) * sample_rate)) / sample_rate
     heard = np.empty_like(parts_NS)
-    direct_db = rng.uniform(-6, 14)
+    direct_db = rng.uniform(*wear.direct_db)
     dark = scipy.signal.butter(1, rng.uniform(1500, 7000), fs=sample_rate, output="sos")
     for n, part in enumerate(parts_NS):
         tail = rng.standard_normal(len(times_s)) * 10 ** (-3 * times_s / rt60_s)
@@ -72,7 +115,7 @@ def in_some_room(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndar
         tail /= np.sqrt((tail**2).sum()) + 1e-12
         response = tail * 10 ** (-(direct_db + rng.normal(0, 2)) / 20)
         for _ in range(rng.integers(6)):
-            response[rng.integers(1, min(len(response), sample_rate // 25))] += rng.uniform(-0.5, 0.5)
+            response[rng.integers(1, min(len(response), sample_rate // 25))] += wear.reflection * rng.uniform(-1, 1)
         response[0] = 1.0
         heard[n] = scipy.signal.oaconvolve(part, response)[: len(part)]
     return heard
@@ -109,18 +152,20 @@ def overloaded(mixture_S: np.ndarray, rng: Chance) -> np.ndarray:
 
 def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
     """Return a mixture (S,) of dry parts (N, S) as some recording would hold it."""
-    gains_db = np.clip(rng.normal(0, rng.uniform(1, 5), (len(parts_NS), 1)), -10, 10)
+    wear = HARSH if rng.random() < HARSH_SHARE else USUAL
+    most_db = wear.most_apart_db
+    gains_db = np.clip(rng.normal(0, rng.uniform(*wear.balance_db), (len(parts_NS), 1)), -most_db, most_db)
     parts_NS = parts_NS * 10 ** (gains_db / 20)
-    if rng.random() < 0.5:
-        parts_NS = swelled(parts_NS, sample_rate, rng.uniform(1, 4), rng)
+    if rng.random() < wear.swell_share:
+        parts_NS = swelled(parts_NS, sample_rate, rng.uniform(*wear.swell_db), rng)
     if rng.random() < 0.85:
-        parts_NS = coloured(parts_NS, sample_rate, rng.uniform(0.5, 6), rng)
+        parts_NS = coloured(parts_NS, sample_rate, rng.uniform(*wear.colour_db), rng)
     if rng.random() < 0.7:
-        parts_NS = in_some_room(parts_NS, sample_rate, rng)
+        parts_NS = in_some_room(parts_NS, sample_rate, rng, wear)
     mixture_S = parts_NS.sum(0)
     if rng.random() < 0.6:
-        mixture_S = coloured(mixture_S[None], sample_rate, 2.0, rng)[0]
-    if rng.random() < 0.1:
+        mixture_S = coloured(mixture_S[None], sample_rate, wear.mix_colour_db, rng)[0]
+    if rng.random() < wear.overload_share:
         mixture_S = overloaded(mixture_S, rng)
     mixture_S = noisy(mixture_S, sample_rate, rng)
     if rng.random() < 0.15:
@@ -128,4 +173,16 @@ def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
     return mixture_S
 
 
-__all__ = ["coded", "coloured", "in_some_room", "noisy", "overloaded", "swelled", "transposed", "worn"]
+__all__ = [
+    "HARSH",
+    "USUAL",
+    "Wear",
+    "coded",
+    "coloured",
+    "in_some_room",
+    "noisy",
+    "overloaded",
+    "swelled",
+    "transposed",
+    "worn",
+]
