@@ -7,8 +7,9 @@
     file = "Violin1.flac"           # a file beside this one; with channel = 2 one channel of it
     role = "spot"                   # spot, main or ambient
     source = "Violin 1"             # of a spot; its name if left out
-    pattern = "cardioid"            # optional
-    position_m = [1.0, 2.0, 1.5]    # optional
+    pattern = "cardioid"            # optional, as are place and direction
+    position_m = [1.0, 2.0, 1.5]
+    aim = [0.0, 1.0, 0.0]
 
     [[source]]                      # optional
     name = "Violin 1"
@@ -44,7 +45,7 @@ ROLES = ("main", "spot", "ambient")
 
 _TOP_KEYS = ("file", "microphone", "source", "room")
 _KEYS = {
-    "microphone": ("name", "file", "channel", "role", "source", "pattern", "position_m"),
+    "microphone": ("name", "file", "channel", "role", "source", "pattern", "position_m", "aim"),
     "source": ("name", "position_m"),
     "room": ("size_m", "rt60_s"),
 }
@@ -165,7 +166,7 @@ def _from_toml(path: Path) -> tuple[str, list[_Place], dict[str, object]]:
             _check_entry(kind, entry)
     places = [_toml_place(path.parent, entry, table.get("file"), sources) for entry in microphones]
     setup = {key: table[key] for key in ("source", "room") if key in table}
-    fixed = [{k: e[k] for k in ("name", "pattern", "position_m") if k in e} for e in microphones]
+    fixed = [{k: e[k] for k in ("name", "pattern", "position_m", "aim") if k in e} for e in microphones]
     if any(len(entry) > 1 for entry in fixed):
         setup["microphone"] = fixed
     return path.resolve().parent.name if path.stem == "session" else path.stem, places, setup
@@ -201,7 +202,7 @@ def _check_entry(kind: str, entry: object) -> None:
     for key in ("source", "pattern"):
         if key in entry and not isinstance(entry[key], str):
             raise OptionError(f"text as {key} of a {kind} in session.toml", f"{entry[key]!r}")
-    for key in ("position_m", "size_m"):
+    for key in ("position_m", "size_m", "aim"):
         if key in entry and not (isinstance(entry[key], list) and [_is_number(x) for x in entry[key]] == [True] * 3):
             raise OptionError(f"three numbers as {key} in session.toml", f"{entry[key]!r}", f"{key} = [1.0, 2.0, 1.5]")
     if "rt60_s" in entry and not (_is_number(entry["rt60_s"]) and entry["rt60_s"] > 0):

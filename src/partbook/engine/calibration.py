@@ -36,7 +36,7 @@ from ..room.fastmnmf import FastMnmf, frequency_first
 from ..room.fullrank import Covariance_FNMM, FullRank
 from ..sources.nmf import Nmf
 from ..sources.sections import Sections
-from .players import Analysis, Model, Section, affordable_s, analysed, learned, spread, started
+from .players import Analysis, Model, Section, affordable_s, analysed, learned, spread, started, suppressed
 
 SCHEMA = "partbook-calibration/1"
 PATTERNS = 32
@@ -305,11 +305,11 @@ def adapted(
     chosen = spread(sections, analysis, options, config)
     parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
     X_MFT = frequency_first(torch.cat(parts, -1))
-    leakage_BNM = heard_leakage(room, analysis)
+    beginning = suppressed(analysis, heard_leakage(room, analysis))
     W_NFK = calibration.W_NFK.to(analysis.device) if sources == "dictionary" else None
     spectra = Sections(
         tuple(
-            started(part, analysis, sections[number], leakage_BNM, options.seed + number, config, W_NFK).rescale(own_NF)
+            started(part, analysis, sections[number], beginning, options.seed + number, config, W_NFK).rescale(own_NF)
             for number, part in zip(chosen, parts, strict=True)
         ),
         tuple(part.shape[-1] for part in parts),
@@ -327,7 +327,7 @@ def adapted(
     lost = fitted.divergence(X_MFT, spectra.power()) - blind.room.divergence(X_MFT, found.power())
     if lost > MOVED * X_MFT.numel():
         return blind
-    return Model(leakage_BNM, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
+    return Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
 
 
 def own_power(room: FullRank, analysis: Analysis) -> Float[Tensor, "N F"]:

@@ -7,7 +7,7 @@ order of the model's sources is all players, all tails, the background.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 from .. import wiener
 from ..audio import Recording
 from ..audio.health import DEAD
-from ..axes import Power_NFT, Spectrum_MFT
+from ..axes import Gain_NM, Power_NFT, Spectrum_MFT
 from ..config import Options, SessionConfig
 from ..dsp.stft import Stft
 from ..fit import fit
@@ -78,9 +78,9 @@ class Analysis:
     scale_M
         Levels of the live microphones, by which their spectra are divided.
     players
-        Which of the sources are modelled: those with a live spot.
+        Which of the sources are modelled: those with a live spot, or all whose place is known otherwise.
     spots
-        Rows of every modelled player's spots among the live microphones.
+        Rows of every modelled player's spots among the live microphones; none for a player known otherwise.
     plays
         When every modelled player plays, in seconds of the original; None at any time.
     device
@@ -119,13 +119,38 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """Where the fit of a session starts.
+
+    Attributes
+    ----------
+    power
+        Returns what every player seems to play in a section, of its spectra in the modelled band.
+    halfway_NN
+        From which level on a sound is rather another player's, from :func:`~partbook.room.start.halfway`; None where
+        that cannot be told.
+    g_NM
+        Gains of the players in the room in which every microphone stands for itself; None for those that explain the
+        powers best.
+    """
+
+    power: Callable[[Spectrum_MFT, Section], Power_NFT]
+    halfway_NN: Float[Tensor, "N N"] | None = None
+    g_NM: Gain_NM | None = None
+
+
+Begin = Callable[[Analysis, Spectrum_MFT], Beginning]
+"""Returns the beginning for a session, of spectra of the sections from which its room is learned."""
+
+
+@dataclass(frozen=True)
 class Model:
     """What was learned of a session.
 
     Attributes
     ----------
-    leakage_BNM
-        How loudly every live microphone hears every player, as estimated from the recording.
+    beginning
+        Where the spectra of a section start.
     diagonal, room
         The room with jointly diagonal, and with full-rank covariances.
     gain_NF
@@ -136,7 +161,7 @@ class Model:
         Dictionary from which the spectra of other sections start, if any.
     """
 
-    leakage_BNM: start.Leakage_BNM
+    beginning: Beginning
     diagonal: FastMnmf
     room: FullRank
     gain_NF: Float[Tensor, "N F"]
@@ -151,12 +176,16 @@ def analysed(
     plays: Mapping[str, Stretches],
     options: Options,
     config: SessionConfig,
+    spotless: bool = False,
 ) -> Analysis:
-    """Find the live microphones among those of given levels, and choose the transform."""
+    """Find the live microphones among those of given levels, and choose the transform.
+
+    Players without a live spot are modelled only if ``spotless``.
+    """
     live = tuple(int(m) for m in np.flatnonzero(level_M > DEAD * level_M.max()))
     microphones = [recording.microphones[m] for m in live]
     rows = {id: tuple(row for row, microphone in enumerate(microphones) if microphone.source == id) for id in ids}
-    players = tuple(n for n, id in enumerate(ids) if rows[id])
+    players = tuple(n for n, id in enumerate(ids) if rows[id] or spotless)
     window_s = min(config.window_s, recording.length / recording.sample_rate)
     stft = Stft.lasting(window_s, recording.sample_rate, config.overlap)
     return Analysis(
@@ -172,47 +201,63 @@ def analysed(
     )
 
 
+def from_spots(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
+    """Return the beginning at the players' own spots, freed of what leaks in from the others."""
+    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
+    return suppressed(analysis, start.leakage(X_MFT.abs().square(), analysis.spots, bands))
+
+
+def suppressed(analysis: Analysis, leakage_BNM: start.Leakage_BNM) -> Beginning:
+    """Return the beginning at the players' own spots where the leakage is known."""
+    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
+    return Beginning(
+        lambda X_MFT, section: start.leak_suppressed(X_MFT.abs().square(), analysis.spots, bands, leakage_BNM),
+        start.halfway(leakage_BNM, analysis.spots),
+    )
+
+
 def learned(
     analysis: Analysis,
     sections: Sequence[Section],
     options: Options,
     config: SessionConfig,
     on_progress: OnProgress | None,
+    begin: Begin = from_spots,
 ) -> Model:
     """Learn the room from sections spread over the recording, together with their spectra."""
     chosen = spread(sections, analysis, options, config)
     parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
     X_MFT = frequency_first(torch.cat(parts, -1))
     frames = tuple(part.shape[-1] for part in parts)
-    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
-    leakage_BNM = start.leakage(X_MFT.abs().square(), analysis.spots, bands)
+    beginning = begin(analysis, X_MFT)
     spectra = Sections(
         tuple(
-            started(part, analysis, sections[number], leakage_BNM, options.seed + number, config)
+            started(part, analysis, sections[number], beginning, options.seed + number, config)
             for number, part in zip(chosen, parts, strict=True)
         ),
         frames,
     )
-    diagonal = heard(X_MFT, spectra.power(), analysis, config)
-    halfway_NN = start.halfway(leakage_BNM, analysis.spots)
+    diagonal = heard(X_MFT, spectra.power(), analysis, config, beginning.g_NM)
 
     def returned(done: int, spectra: Sections, room: FastMnmf | FullRank) -> Sections:
         due = done == (CHECK_ROUND if isinstance(room, FastMnmf) else 1)
-        return spectra.rescale(owned_NF(room, analysis, halfway_NN)) if due else spectra
+        return spectra.rescale(owned_NF(room, analysis, beginning)) if due else spectra
 
     alike = {"beta": 0.0, "together": True, "checked": returned, "on_progress": on_progress}
     spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **alike)
     full = FullRank.from_diagonal(diagonal)
     spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **alike)
-    gain_NF = owned_NF(full, analysis, halfway_NN)
-    return Model(leakage_BNM, diagonal, full, gain_NF, dict(zip(chosen, spectra.models, strict=True)))
+    gain_NF = owned_NF(full, analysis, beginning)
+    return Model(beginning, diagonal, full, gain_NF, dict(zip(chosen, spectra.models, strict=True)))
 
 
-def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, halfway_NN: Tensor) -> Float[Tensor, "N F"]:
+def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, beginning: Beginning) -> Float[Tensor, "N F"]:
     """Return gains that take away what players and their tails have borrowed from other players."""
     heard_NMF, players = room.heard_NMF(), len(analysis.spots)
     gain_NF = torch.ones_like(heard_NMF[:, 0])
-    borrowed_NF = start.borrowed(heard_NMF[:players], analysis.spots, halfway_NN)
+    if beginning.halfway_NN is None:
+        return gain_NF
+    borrowed_NF = start.borrowed(heard_NMF[:players], analysis.spots, beginning.halfway_NN)
     gain_NF[: 2 * players][borrowed_NF.repeat(2, 1)] = FORGOTTEN
     return gain_NF
 
@@ -235,18 +280,16 @@ def started(
     X_MFT: Spectrum_MFT,
     analysis: Analysis,
     section: Section,
-    leakage_BNM: start.Leakage_BNM,
+    beginning: Beginning,
     seed: int,
     config: SessionConfig,
     W_NFK: Float[Tensor, "N F K"] | None = None,
 ) -> Nmf:
-    """Return first spectra of a section: factors of leak-suppressed spots and their tails, a stationary background.
+    """Return first spectra of a section: factors of the players' powers and of their tails, a stationary background.
 
     Patterns of players and tails are found here; those of a dictionary, if there is one, come on top.
     """
-    power_MFT = X_MFT.abs().square()
-    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
-    power_NFT = start.leak_suppressed(power_MFT, analysis.spots, bands, leakage_BNM)
+    power_NFT = beginning.power(X_MFT, section)
     hop_s = analysis.stft.hop_samples / analysis.recording.sample_rate
     power_NFT = torch.cat([power_NFT, start.tails(power_NFT, hop_s, config.rt60_s)])
     rng = torch.Generator().manual_seed(seed)
@@ -258,7 +301,7 @@ def started(
     factors = Nmf.approximating(left_NFT, config.components, rng)
     factors = factors if known is None else factors.joined(known)
     factors = replace(factors, H_NKT=factors.H_NKT * may_NT[:, None])
-    return factors.with_background(background(power_MFT)) if config.background else factors
+    return factors.with_background(background(X_MFT.abs().square())) if config.background else factors
 
 
 def background(power_MFT: Float[Tensor, "M F T"]) -> Float[Tensor, " F"]:
@@ -268,12 +311,23 @@ def background(power_MFT: Float[Tensor, "M F T"]) -> Float[Tensor, " F"]:
     return 0.1 * mean_FT.kthvalue(quiet, dim=-1).values + 1e-9
 
 
-def heard(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis, config: SessionConfig) -> FastMnmf:
-    """Return the room in which every microphone stands for itself, its gains those that explain the powers best."""
+def heard(
+    X_MFT: Spectrum_MFT,
+    lambda_NFT: Power_NFT,
+    analysis: Analysis,
+    config: SessionConfig,
+    given_NM: Gain_NM | None = None,
+) -> FastMnmf:
+    """Return the room in which every microphone stands for itself, its gains those that explain the powers best.
+
+    Gains of the players that are given stay, for them and for their tails.
+    """
     g_NM = start.spot_gains(len(lambda_NFT), len(analysis.live), analysis.spots).to(X_MFT.device)
     g_NM[len(analysis.spots) :] = 1
+    if given_NM is not None:
+        g_NM[: 2 * len(given_NM)] = given_NM.repeat(2, 1)
     room = FastMnmf.identity(analysis.bins, g_NM, config.q_update)
-    for _ in range(10):
+    for _ in range(10 if given_NM is None else 0):
         room = replace(room, g_NM=updated_g(X_MFT, lambda_NFT, room.Q_FMM, room.g_NM))
     return room
 
@@ -290,7 +344,7 @@ def refitted(
     """Return the spectra of a section in the room as it was learned."""
     if number in model.spectra:
         return model.spectra[number]
-    spectra = started(X_MFT, analysis, section, model.leakage_BNM, options.seed + number, config, model.W_NFK)
+    spectra = started(X_MFT, analysis, section, model.beginning, options.seed + number, config, model.W_NFK)
     spectra = spectra.rescale(model.gain_NF)
     for room, rounds in ((model.diagonal, config.diagonal_rounds), (model.room, config.full_rounds // 2)):
         spectra, _ = fit(X_MFT, spectra, room, iterations=rounds, beta=0.0, fixed_room=True, together=True)

@@ -6,51 +6,11 @@ The truth that no real session has. Needs the extra ``rooms`` (pyroomacoustics).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
 
-Point = tuple[float, float, float]
-"""Metres from a corner of the hall: width, depth, height."""
-
-PATTERNS = {"figure-eight": 0.0, "hypercardioid": 0.25, "cardioid": 0.5, "subcardioid": 0.75, "omni": 1.0}
-"""Share of the pressure in a first-order microphone; the rest is pressure gradient."""
-
-
-@dataclass(frozen=True)
-class Capsule:
-    """A microphone with a place, an aim and a first-order polar pattern.
-
-    Attributes
-    ----------
-    position_m
-        Where it stands.
-    aim
-        Direction of its axis (any length, not zero).
-    pattern
-        A key of :data:`PATTERNS`.
-    """
-
-    position_m: Point
-    aim: Point = (0.0, 1.0, 0.0)
-    pattern: str = "cardioid"
-
-
-@dataclass(frozen=True)
-class Hall:
-    """An empty box with equal walls.
-
-    Attributes
-    ----------
-    size_m
-        Width, depth and height.
-    rt60_s
-        Time in which its reverberation falls by 60 dB (Sabine).
-    """
-
-    size_m: Point = (12.0, 16.0, 6.0)
-    rt60_s: float = 0.9
+from .plan import PATTERNS, Capsule, Hall, Point
 
 
 def impulse_responses(
