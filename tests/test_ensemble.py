@@ -87,3 +87,16 @@ def test_any_text_gives_distinct_voices_or_an_option_error(text):
     assert 2 <= len(voices) <= 8
     assert len({voice.id for voice in voices}) == len(voices)
     assert all(voice.id == voice.name.lower() and 0 < voice.low_hz < voice.high_hz for voice in voices)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("Cantus", "soprano"), ("altus", "alto"), ("Tenor II", "tenor"), ("tenor 1.", "tenor"), ("BASSUS", "bass")],
+)
+def test_part_books_name_the_same_voices(name, word):
+    assert range_hz(name) == RANGES_HZ[word]
+
+
+@pytest.mark.parametrize("name", ["quintus", "ii", "Wii", "basset"])
+def test_names_that_say_nothing_have_the_widest_range(name):
+    assert range_hz(name) == ANY_RANGE_HZ

@@ -29,6 +29,18 @@ RANGES_HZ = {
 }
 """Lowest and highest F0 of voices and instruments. Generous: they keep octaves apart, not singers in bounds."""
 
+OTHER_WORDS = {
+    "soprano": "cantus superius discantus canto treble sopran dessus",
+    "mezzo": "mezzosoprano mezzo-soprano",
+    "alto": "altus contratenor countertenor contralto alt haute-contre",
+    "tenor": "tenore ténor taille",
+    "baritone": "bariton baritono baryton",
+    "bass": "bassus basso basse",
+}
+"""What the voices are called elsewhere, and were in part books."""
+
+_WORD_OF = {other: word for word, others in OTHER_WORDS.items() for other in others.split()}
+
 ANY_RANGE_HZ = (55.0, 1950.0)
 """Range of a voice whose name says nothing."""
 
@@ -143,10 +155,11 @@ def range_hz(name: str) -> tuple[float, float]:
 
     Examples
     --------
-    >>> range_hz("Tenor 2")
-    (110.0, 560.0)
+    >>> range_hz("Tenor 2"), range_hz("Altus"), range_hz("Lead")
+    ((110.0, 560.0), (150.0, 750.0), (55.0, 1950.0))
     """
-    return RANGES_HZ.get(re.sub(r"[ _-]?\d*$", "", name.lower()), ANY_RANGE_HZ)
+    word = re.sub(r"([ _.-]*\d+|[ _.-]+(i{1,3}|iv))\.?$", "", name.lower())
+    return RANGES_HZ.get(_WORD_OF.get(word, word), ANY_RANGE_HZ)
 
 
 def source_id(name: str) -> str:
