@@ -55,9 +55,10 @@ def engines(monkeypatch):
         f0 = f0 or asked.get("sung", lambda recording, voices: {})(recording, voices)
         return split(recording, [voice.name for voice in voices], f0, seed=options.seed)
 
-    def separate_session(recording, *, options, session=None, on_progress=None):
-        asked.update(recording=recording, options=options, session=session)
-        return split(recording, list(source_names(recording).values()), seed=options.seed)
+    def separate_session(recording, *, options, session=None, voices=None, f0=None, on_progress=None):
+        asked.update(recording=recording, options=options, session=session, voices=voices)
+        names = [voice.name for voice in voices or ()] or list(source_names(recording).values())
+        return split(recording, names, seed=options.seed)
 
     for name, function in (("voices", separate_voices), ("session", separate_session)):
         module = types.ModuleType(f"partbook.engine.{name}")

@@ -12,6 +12,7 @@ from .errors import OptionError, nearest
 
 Format = Literal["flac", "wav"]
 At = Literal["all", "main", "spot"]
+Start = Literal["spot", "plan", "circular", "diagonal", "random"]
 
 SALIENCES = ("network", "harmonic")
 """What the pitch of voices can be heard through: a trained network, or a decomposition into combs without training."""
@@ -175,7 +176,9 @@ class SessionOptions:
     calibration
         File of :func:`partbook.engine.calibration.calibrate`.
     plays
-        CSV or MIDI file of who plays when.
+        CSV, MIDI or MusicXML file of who plays when.
+    start
+        Where the fit starts: at the players' spots, from the places in ``session.toml``, or blindly, for comparison.
     """
 
     at: At = "all"
@@ -183,6 +186,7 @@ class SessionOptions:
     sources: Literal["nmf", "dictionary"] = "nmf"
     calibration: Path | None = None
     plays: Path | None = None
+    start: Start = "spot"
 
 
 def parse_bytes(text: str) -> int:
@@ -207,6 +211,7 @@ __all__ = [
     "Options",
     "SessionConfig",
     "SessionOptions",
+    "Start",
     "VoicesConfig",
     "known_salience",
     "parse_bytes",

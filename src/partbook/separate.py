@@ -173,12 +173,17 @@ def separate_recording(
     options = options or Options()
     prepare_torch(options)
     if any(microphone.role != "mono" for microphone in recording.microphones):
+        from .audio import source_names
         from .engine.session import separate_session
         from .stems import narrowed
 
-        if voices is not None or f0:
-            raise OptionError("voices and F0 for one recording of voices", "them for a session")
-        given = {} if session is None else {"session": session}
+        given: dict[str, object] = {} if session is None else {"session": session}
+        if not source_names(recording):
+            listed = [str(entry["name"]) for entry in recording.setup.get("source", ())]
+            named = named_singers(listed if voices is None and listed else voices)
+            given["voices"], given["f0"] = given_f0(recording, named, f0)
+        elif voices is not None or f0:
+            raise OptionError("voices and F0 for one recording of voices", "them for a session with spots")
         separation = separate_session(recording, options=options, on_progress=on_progress, **given)
         if session is not None and session.at != "all":
             separation = narrowed(separation, session.at)

@@ -105,8 +105,8 @@ def open_session(
         unnamed = [file.stem for file in _sound_files(path) if file not in named] if path.is_dir() else []
         if unnamed:
             setup["unnamed"] = unnamed
-    if not any(place.role == "spot" for place in places):
-        raise OptionError("at least one spot microphone", "none", _spots_hint(path))
+    if not places:
+        raise OptionError("at least one microphone", "none", _spots_hint(path))
     return _gathered(name, sorted(places, key=lambda place: ROLES.index(place.role)), setup, align)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..config import At, Format, Options, SessionOptions, parse_bytes
+from ..config import At, Format, Options, SessionOptions, Start, parse_bytes
 from ..errors import InputError, OptionError
 from .base import FINE, PARTLY_FAILED, Flag, Names, app, bars, complain, say_json
 
@@ -28,6 +28,7 @@ def separate(
     sources: Literal["nmf", "dictionary"] = "nmf",
     calibration: Path | None = None,
     plays: Path | None = None,
+    start: Start = "spot",
     out: Path = Path("separated"),
     name: str | None = None,
     from_s: Annotated[float | None, Parameter(name="--from")] = None,
@@ -71,7 +72,11 @@ def separate(
     calibration
         File that partbook calibrate made of the same players at the same microphones.
     plays
-        Who plays when in a session: a CSV file of player,start,end in seconds, or MIDI with a track per player.
+        Who plays when in a session: a CSV file of player,start,end in seconds, or a score with a part per player (MIDI,
+        MusicXML).
+    start
+        Where the fit of a session starts: at the spots, from the seating plan in session.toml, or, for comparison,
+        circular, diagonal or random.
     out
         Folder for the results.
     name
@@ -115,7 +120,7 @@ def separate(
         "from_s": from_s,
         "to_s": to_s,
     }
-    session = SessionOptions(at, align, sources, calibration, plays)
+    session = SessionOptions(at, align, sources, calibration, plays, start)
     settings |= {"session": session} if session != SessionOptions() else {}
     options = Options(seed, device, threads, parse_bytes(memory), salience, model)
     results: list[dict[str, object]] = []
@@ -133,7 +138,7 @@ def separate(
             complain(f"{path}: {error}")
             results.append({"input": str(path), "error": str(error)})
             continue
-        if not quiet and not (voices or f0 or spots or path.is_dir() or path.suffix == ".toml"):
+        if not quiet and not (voices or f0 or spots or (path.is_dir() and not main) or path.suffix == ".toml"):
             names = ", ".join(results[-1]["sources"])
             sys.stderr.write(f"voices guessed: {names}; --voices says who sings\n")
         if not quiet and not json:

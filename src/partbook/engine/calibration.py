@@ -36,7 +36,8 @@ from ..room.fastmnmf import FastMnmf, frequency_first
 from ..room.fullrank import Covariance_FNMM, FullRank
 from ..sources.nmf import Nmf
 from ..sources.sections import Sections
-from .players import Analysis, Model, Section, affordable_s, analysed, learned, spread, started, suppressed
+from .players import Analysis, Model, Section, affordable_s, analysed, learned, spread, started
+from .starts import alone, from_covariances, from_spots, suppressed
 
 SCHEMA = "partbook-calibration/1"
 PATTERNS = 32
@@ -187,7 +188,7 @@ def calibrate(
     """
     config = replace(config or SessionConfig(), room_s=_LONGEST_S)
     first = next(iter(takes.values()))
-    ids = tuple(source_names(first))
+    ids = tuple(source_names(first)) or tuple(takes)
     missing = [id for id in ids if id not in takes]
     if missing or len(takes) > len(ids):
         raise OptionError(f"a solo take of each of {', '.join(ids)}", ", ".join(takes), f"{(missing or ids)[0]}=FOLDER")
@@ -199,13 +200,13 @@ def calibrate(
     health = examined(joined)
     rate, edges = joined.sample_rate, joined.edges
     plays = {id: [(a / rate, b / rate)] for id, (a, b) in zip(ids, pairwise(edges), strict=True)}
-    analysis = analysed(joined, ids, health.level_M, plays, options, config)
+    analysis = analysed(joined, ids, health.level_M, plays, options, config, spotless=True)
     if len(analysis.live) < len(joined.microphones):
         raise AudioError("sound at every microphone", "; ".join(health.problems))
     heard = round(0.98 * affordable_s(analysis, options, config) / len(ids) * rate)
     longest = round(config.section_s * rate)
     sections = [section for a, b in pairwise(edges) for section in _cut(a, b, longest, heard)]
-    model = learned(analysis, sections, options, config, on_progress)
+    model = learned(analysis, sections, options, config, from_spots if all(analysis.spots) else alone, on_progress)
     return Calibration(
         tuple(microphone.name for microphone in joined.microphones),
         ids,
@@ -305,7 +306,8 @@ def adapted(
     chosen = spread(sections, analysis, options, config)
     parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
     X_MFT = frequency_first(torch.cat(parts, -1))
-    beginning = suppressed(analysis, heard_leakage(room, analysis))
+    known = all(analysis.spots)
+    beginning = suppressed(analysis, heard_leakage(room, analysis)) if known else from_covariances(analysis, room)
     W_NFK = calibration.W_NFK.to(analysis.device) if sources == "dictionary" else None
     spectra = Sections(
         tuple(
@@ -322,18 +324,23 @@ def adapted(
     ):
         stage = "players" if fixed else "room"
         spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
-    blind = learned(analysis, sections, options, config, on_progress)
+    calibrated = Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
+    if not known:
+        return calibrated
+    blind = learned(analysis, sections, options, config, from_spots, on_progress)
     found = replace(spectra, models=tuple(blind.spectra[number] for number in chosen))
     lost = fitted.divergence(X_MFT, spectra.power()) - blind.room.divergence(X_MFT, found.power())
     if lost > MOVED * X_MFT.numel():
         return blind
-    return Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
+    return calibrated
 
 
 def own_power(room: FullRank, analysis: Analysis) -> Float[Tensor, "N F"]:
-    """Return what powers at the own spots must be multiplied by to be those of a room's sources."""
+    """Return what powers at the own spots, if there are any, must be multiplied by to be those of a room's sources."""
     heard_NMF, players = room.heard_NMF(), len(analysis.spots)
     gain_NF = torch.ones_like(heard_NMF[:, 0])
+    if not all(analysis.spots):
+        return gain_NF
     for n, own in enumerate(analysis.spots):
         for source in (n, players + n):
             gain_NF[source] = 1 / heard_NMF[source, list(own)].mean(0).clamp_min(1e-6)

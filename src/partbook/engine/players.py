@@ -132,11 +132,14 @@ class Beginning:
     g_NM
         Gains of the players in the room in which every microphone stands for itself; None for those that explain the
         powers best.
+    room
+        A room that is believed as it is, in which the powers hold as they are; None to learn one.
     """
 
     power: Callable[[Spectrum_MFT, Section], Power_NFT]
     halfway_NN: Float[Tensor, "N N"] | None = None
     g_NM: Gain_NM | None = None
+    room: FullRank | None = None
 
 
 Begin = Callable[[Analysis, Spectrum_MFT], Beginning]
@@ -159,6 +162,8 @@ class Model:
         Spectra by number of the section, of those from which the room was learned. The background comes last.
     W_NFK
         Dictionary from which the spectra of other sections start, if any.
+    order
+        The source that is each player; None where they stand in the same order.
     """
 
     beginning: Beginning
@@ -167,6 +172,7 @@ class Model:
     gain_NF: Float[Tensor, "N F"]
     spectra: Mapping[int, Nmf]
     W_NFK: Float[Tensor, "N F K"] | None = None
+    order: tuple[int, ...] | None = None
 
 
 def analysed(
@@ -201,28 +207,13 @@ def analysed(
     )
 
 
-def from_spots(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
-    """Return the beginning at the players' own spots, freed of what leaks in from the others."""
-    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
-    return suppressed(analysis, start.leakage(X_MFT.abs().square(), analysis.spots, bands))
-
-
-def suppressed(analysis: Analysis, leakage_BNM: start.Leakage_BNM) -> Beginning:
-    """Return the beginning at the players' own spots where the leakage is known."""
-    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
-    return Beginning(
-        lambda X_MFT, section: start.leak_suppressed(X_MFT.abs().square(), analysis.spots, bands, leakage_BNM),
-        start.halfway(leakage_BNM, analysis.spots),
-    )
-
-
 def learned(
     analysis: Analysis,
     sections: Sequence[Section],
     options: Options,
     config: SessionConfig,
+    begin: Begin,
     on_progress: OnProgress | None,
-    begin: Begin = from_spots,
 ) -> Model:
     """Learn the room from sections spread over the recording, together with their spectra."""
     chosen = spread(sections, analysis, options, config)
@@ -230,6 +221,8 @@ def learned(
     X_MFT = frequency_first(torch.cat(parts, -1))
     frames = tuple(part.shape[-1] for part in parts)
     beginning = begin(analysis, X_MFT)
+    if beginning.room is not None:
+        return believed(beginning, analysis)
     spectra = Sections(
         tuple(
             started(part, analysis, sections[number], beginning, options.seed + number, config)
@@ -249,6 +242,13 @@ def learned(
     spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **alike)
     gain_NF = owned_NF(full, analysis, beginning)
     return Model(beginning, diagonal, full, gain_NF, dict(zip(chosen, spectra.models, strict=True)))
+
+
+def believed(beginning: Beginning, analysis: Analysis) -> Model:
+    """Return the model of a session whose room is not learned."""
+    room = beginning.room
+    g_NM = torch.ones(room.R_FNMM.shape[1], len(analysis.live), device=analysis.device)
+    return Model(beginning, FastMnmf(room.basis_FMM, g_NM), room, torch.ones_like(room.heard_NMF()[:, 0]), {})
 
 
 def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, beginning: Beginning) -> Float[Tensor, "N F"]:
@@ -351,13 +351,30 @@ def refitted(
     return spectra
 
 
+def powers(
+    X_MFT: Spectrum_MFT,
+    number: int,
+    section: Section,
+    analysis: Analysis,
+    model: Model,
+    options: Options,
+    config: SessionConfig,
+) -> Power_NFT:
+    """Return the powers of a section in the room as it was learned, or as it is believed."""
+    if model.beginning.room is None:
+        return refitted(X_MFT, number, section, analysis, model, options, config).power()
+    may_NT = analysis.playing(section, config.rt60_s)[len(analysis.spots) :]
+    return model.beginning.power(X_MFT, section) * may_NT[:, None]
+
+
 def images(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis, model: Model) -> Iterator[Spectrum_MFT]:
     """Yield the spectra of every modelled player at every live microphone, up to the Nyquist frequency.
 
     Above the modelled band every player keeps, at every microphone, its share of the top octave, frame by frame.
     """
     bins, players = analysis.bins, len(analysis.spots)
-    groups = [(n, players + n) for n in range(players)]
+    tails = len(lambda_NFT) > players
+    groups = [(n, players + n) if tails else (n,) for n in model.order or range(players)]
     room = model.room
     low_NMFT = wiener.full_rank(X_MFT[:, :bins], lambda_NFT, room.basis_FMM, room.R_FNMM, groups)
     if X_MFT.shape[1] == bins:
@@ -366,5 +383,5 @@ def images(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, analysis: Analysis, model
     top = slice(bins // 2, bins)
     top_NMT = torch.einsum("nmf,nft->nmt", room.heard_NMF()[..., top], lambda_NFT[:, top])
     share_NMT = wiener.masks(top_NMT)
-    for n, group in enumerate(groups):
-        yield torch.cat([low_NMFT[n], share_NMT[list(group)].sum(0)[:, None] * X_MFT[:, bins:]], 1)
+    for image_MFT, group in zip(low_NMFT, groups, strict=True):
+        yield torch.cat([image_MFT, share_NMT[list(group)].sum(0)[:, None] * X_MFT[:, bins:]], 1)

@@ -1,5 +1,7 @@
 """A session of several microphones: leak-suppressed spots → spectra and room → multichannel Wiener filter.
 
+Without spots a seating plan, or else the pitch of the players, says where the fit starts.
+
 Long recordings are cut into sections. The room is learned from some of them, spread over the recording, each with
 spectra of its own (:mod:`~partbook.engine.players`); the spectra of the others are fitted in the room as it then is.
 Neighbouring sections are cross-faded.
@@ -8,7 +10,7 @@ Neighbouring sections are cross-faded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,12 +18,16 @@ import numpy as np
 from ..audio import Recording, source_names
 from ..audio.health import DEAD, Health, examined
 from ..config import Options, SessionConfig, SessionOptions
+from ..ensemble import Voice
 from ..errors import OptionError
+from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..stems import Block, Separation, Source
-from .calibration import adapted, read_calibration, suited
-from .players import Analysis, Model, Section, analysed, images, learned, refitted
+from .calibration import Calibration, adapted, read_calibration, suited
+from .players import Analysis, Model, Section, analysed, images, learned, powers
 from .plays import read_plays
+from .starts import from_tracks, named_start, renamed
+from .voices import separate_voices
 
 
 def separate_session(
@@ -30,6 +36,8 @@ def separate_session(
     options: Options,
     config: SessionConfig | None = None,
     session: SessionOptions | None = None,
+    voices: tuple[Voice, ...] | None = None,
+    f0: Mapping[str, Track] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Separation:
     """Separate a session into the image of every player at every microphone.
@@ -37,11 +45,13 @@ def separate_session(
     Parameters
     ----------
     recording
-        Microphones with roles; every player has one spot or several.
+        Microphones with roles; a player may have several spots.
     options, config
         Seed, device and memory; settings of the model.
     session
         What is known of players and room; at which microphones the images are written is not this function's business.
+    voices, f0
+        Without spots: who plays, high to low, and their F0, as for one recording of voices.
     on_progress
         Where to report.
 
@@ -53,23 +63,29 @@ def separate_session(
     Raises
     ------
     OptionError
-        If no microphone is anyone's spot.
+        If what is known does not fit the recording.
     """
     config, session = config or SessionConfig(), session or SessionOptions()
-    names = source_names(recording)
-    if not names:
-        raise OptionError("at least one spot microphone", "none", "--spots")
-    health = examined(recording)
-    remarks = [*health.problems, *_expected(recording, names, health)]
-    if remarks:
-        said = Progress("listen", len(remarks), on_progress)
-        for remark in remarks:
-            said.step(remark)
     calibration = read_calibration(session.calibration) if session.calibration else None
     if session.sources == "dictionary" and calibration is None:
         raise OptionError("a calibration for the sources dictionary", "none", "--calibration FILE")
+    names, spots, heard = _players(recording, session.start, calibration), source_names(recording), None
+    if not names:
+        heard = separate_voices(recording, voices, f0=f0 or {}, options=options, on_progress=on_progress)
+        names = {source.id: source.name for source in heard.sources}
+    health = examined(recording)
+    remarks = [*health.problems, *_expected(recording, names, health, heard is not None)]
+    said = Progress("listen", len(remarks), on_progress) if remarks else None
+    for remark in remarks:
+        said.step(remark)
     plays = read_plays(session.plays, tuple(names)) if session.plays else {}
-    analysis = analysed(recording, tuple(names), health.level_M, plays, options, config)
+    told = {"remarks": remarks, "plays": plays, "start": "pitch" if heard else session.start}
+    if heard is not None and len(recording.microphones) == 1:
+        if plays:
+            raise OptionError("several microphones for --plays", "one")
+        return replace(heard, config=dict(heard.config) | {"session": told})
+    spotless = not set(names) <= set(spots)
+    analysis = analysed(recording, tuple(names), health.level_M, plays, options, config, spotless)
     if calibration is not None:
         analysis = suited(calibration, analysis, tuple(names))
     sections = planned(analysis, len(names), options, config)
@@ -77,17 +93,35 @@ def separate_session(
     if calibration is not None:
         model = adapted(calibration, analysis, sections, options, config, session.sources, on_progress)
     elif analysis.players:
-        model = learned(analysis, sections, options, config, on_progress)
+        if heard is not None:
+            begin = from_tracks(recording, list(heard.f0.values()), options)
+        else:
+            begin = named_start(session.start, recording, tuple(names), options)
+        model = learned(analysis, sections, options, config, begin, on_progress)
+        model = renamed(model, analysis) if model.beginning.g_NM is not None else model
     return Separation(
         recording=recording,
-        sources=tuple(Source(id, name) for id, name in names.items()),
+        sources=heard.sources if heard else tuple(Source(id, name) for id, name in names.items()),
         blocks=lambda: _separated(analysis, sections, model, len(names), options, config, on_progress),
-        config={"session": asdict(config) | {"remarks": remarks, "plays": plays}},
+        f0=heard.f0 if heard else {},
+        config={"session": asdict(config) | told},
         seed=options.seed,
     )
 
 
-def _expected(recording: Recording, names: Mapping[str, str], health: Health) -> Iterator[str]:
+def _players(recording: Recording, start: str, calibration: Calibration | None) -> dict[str, str]:
+    """Return the name of every player by id: of the spots, or else of the seating plan or of the calibration."""
+    names, listed = source_names(recording), recording.setup.get("source", ())
+    if start == "plan" and listed:
+        return {str(entry["name"]).lower(): str(entry["name"]) for entry in listed}
+    if not names and calibration is not None:
+        return {id: id for id in calibration.players}
+    if not names and start != "spot":
+        raise OptionError(f"spot microphones, or places of the players, for the start {start}", "none", "--spots")
+    return names
+
+
+def _expected(recording: Recording, names: Mapping[str, str], health: Health, pitched: bool) -> Iterator[str]:
     """Yield a line for what cannot be expected of the microphones as they are."""
     unnamed = recording.setup.get("unnamed", ())
     if unnamed:
@@ -99,6 +133,8 @@ def _expected(recording: Recording, names: Mapping[str, str], health: Health) ->
     for name in listed:
         if name.lower() not in names:
             yield f"{name} has no spot microphone: it stays in the residual and in the others' parts"
+    if pitched:
+        yield "no spot microphones: players are told apart by their pitch, as voices are"
     live = int((health.level_M > DEAD * health.level_M.max()).sum())
     players = max(len(names), len(listed))
     if players > live:
@@ -137,9 +173,9 @@ def _separated(
         out = np.zeros((*shape, section.stop + section.fade - section.start), np.float32)
         if model is not None:
             X_MFT = analysis.spectra(section)
-            spectra = refitted(X_MFT[:, : analysis.bins], number, section, analysis, model, options, config)
+            lambda_NFT = powers(X_MFT[:, : analysis.bins], number, section, analysis, model, options, config)
             kept = slice(section.start - section.first, section.start - section.first + out.shape[-1])
-            for n, image_MFT in zip(analysis.players, images(X_MFT, spectra.power(), analysis, model), strict=True):
+            for n, image_MFT in zip(analysis.players, images(X_MFT, lambda_NFT, analysis, model), strict=True):
                 samples = analysis.stft.inverse(image_MFT, section.last - section.first)[:, kept].cpu()
                 out[n, list(analysis.live)] = samples * analysis.scale_M[:, None]
         faded = tail.shape[-1]

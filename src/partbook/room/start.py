@@ -2,7 +2,8 @@
 
 A blind start ties sources to microphones by luck, and a source tied to the wrong one never comes back. A spot
 microphone says whose it is: its spectrum, less what leaks in from the others, starts that player's spectra; how loudly
-all microphones hear those spectra starts the room. Everything here is about powers, blind to phase.
+all microphones hear those spectra starts the room. All this is about powers, blind to phase. Where covariances are
+known from elsewhere, the powers that explain the recording best start the spectra instead.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from ..axes import Gain_NM, Power_NFT
+from ..axes import Gain_NM, Power_NFT, Spectrum_MFT
 from ..dsp.divergence import EPS
+from . import fullrank
 
 Power_MFT = Float[Tensor, "M F T"]
 """Power at every microphone."""
@@ -141,6 +143,19 @@ def leak_suppressed(
             s_NX = s_NX * (L_NM @ (x_MX / (L_NM.T @ s_NX).clamp_min(EPS))) / L_NM.sum(1, keepdim=True)
         s_NFT[:, band] = s_NX.unflatten(1, s_NFT[:, band].shape[1:])
     return s_NFT
+
+
+def explained(X_MFT: Spectrum_MFT, R_FNMM: Complex[Tensor, "F N M M"], iterations: int = 5) -> Power_NFT:
+    """Return the powers that explain spectra best where every source's covariance is known, bin by bin.
+
+    Some multiplicative updates of the likelihood from equal powers on, ``lambda <- lambda sqrt(up / down)``.
+    """
+    sources = R_FNMM.shape[1]
+    lambda_NFT = (X_MFT.abs().square().mean(0) / sources).expand(sources, -1, -1).clamp_min(EPS)
+    for _ in range(iterations):
+        up_NFT, down_NFT = fullrank.pressure(X_MFT, lambda_NFT, R_FNMM)
+        lambda_NFT = lambda_NFT * (up_NFT / down_NFT.clamp_min(EPS)).sqrt()
+    return lambda_NFT
 
 
 def tails(power_NFT: Power_NFT, hop_s: float, rt60_s: float) -> Power_NFT:
