@@ -92,7 +92,6 @@ def test_a_session_toml_says_the_same_and_more(folder, polyphonic):
         (["Violn1"], [], "try Violin1"),
         (["Flute", "Flute"], [], "twice"),
         (["Flute"], ["Flute"], "twice"),
-        ([], ["Left"], "at least one spot"),
         ([], [], "try --spots with some of"),
         (["Flute=1"], [], "try Flute"),
         (["flute"], [], "try Flute"),
@@ -101,6 +100,12 @@ def test_a_session_toml_says_the_same_and_more(folder, polyphonic):
 def test_microphones_of_a_folder_that_cannot_be_are_refused(folder, spots, main, words):
     with pytest.raises(OptionError, match=words):
         open_session(folder, spots=spots, main=main)
+
+
+def test_main_microphones_alone_are_a_session(folder):
+    session = open_session(folder, main=["Right", "Left"])
+    assert [m.role for m in session.microphones] == ["main", "main"] and not source_names(session)
+    assert len(session.setup["unnamed"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_files_that_do_not_fit_together_are_refused(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "at least one spot"),
+        ("", "at least one microphone"),
         ("nonsense", "session.toml"),
         ("microphones = 3", "try microphone"),
         ("microphone = 3", "another kind"),

@@ -9,7 +9,7 @@ from partbook.audio import Microphone, excerpt, open_session, recording_from_arr
 from partbook.config import Options, SessionConfig, SessionOptions
 from partbook.dsp.stft import Stft
 from partbook.engine.session import separate_session
-from partbook.errors import Cancelled, OptionError
+from partbook.errors import Cancelled
 
 QUICK = SessionConfig(window_s=0.064, components=4, diagonal_rounds=8, full_rounds=2, context_s=0.1, fade_s=0.05)
 
@@ -211,12 +211,6 @@ def test_cancelling_stops_the_fit_and_the_blocks(recording):
     with pytest.raises(Cancelled):
         list(separation.blocks())
     assert {"players", "room", "separate"} == set(calls)
-
-
-def test_a_session_without_spots_is_refused(recording):
-    mains = tuple(replace(m, role="main", source=None) for m in recording.microphones)
-    with pytest.raises(OptionError, match="spot"):
-        separate_session(replace(recording, microphones=mains), options=Options())
 
 
 def test_a_real_quintet_keeps_every_player_at_its_own_spot(shared):

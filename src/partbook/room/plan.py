@@ -29,6 +29,8 @@ SPEED_OF_SOUND = 343.0
 
 _DIRECTIONS = 256
 _NEAREST_M = 0.1
+_UNSURE = 0.01
+"""Share of the power that no ideal microphone at an exact place would hear."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ class Plan:
             found.append(direct_FM[:, :, None] * direct_FM[:, None].conj() + diffuse_FMM)
         R_FNMM = np.stack(found, 1)
         level_M = np.sqrt(np.diagonal(R_FNMM, axis1=-2, axis2=-1).real.mean((0, 1)))
-        R_FNMM /= level_M[:, None] * level_M
+        R_FNMM = R_FNMM / (level_M[:, None] * level_M) + _UNSURE * np.eye(len(capsules))
+        R_FNMM /= 1 + _UNSURE
         return torch.from_numpy(R_FNMM.astype(np.complex64))
 
 

@@ -150,11 +150,12 @@ def explained(X_MFT: Spectrum_MFT, R_FNMM: Complex[Tensor, "F N M M"], iteration
 
     Some multiplicative updates of the likelihood from equal powers on, ``lambda <- lambda sqrt(up / down)``.
     """
-    sources = R_FNMM.shape[1]
-    lambda_NFT = (X_MFT.abs().square().mean(0) / sources).expand(sources, -1, -1).clamp_min(EPS)
+    power_FT, sources = X_MFT.abs().square().mean(0), R_FNMM.shape[1]
+    floor = float(1e-7 * power_FT.mean()) + EPS
+    lambda_NFT = (power_FT / sources).expand(sources, -1, -1).clamp_min(floor)
     for _ in range(iterations):
         up_NFT, down_NFT = fullrank.pressure(X_MFT, lambda_NFT, R_FNMM)
-        lambda_NFT = lambda_NFT * (up_NFT / down_NFT.clamp_min(EPS)).sqrt()
+        lambda_NFT = (lambda_NFT * (up_NFT / down_NFT.clamp_min(EPS)).sqrt()).clamp_min(floor)
     return lambda_NFT
 
 
