@@ -30,7 +30,7 @@ def test_every_command_of_the_page_is_understood(here, monkeypatch, capsys):
     class Started(Exception):
         pass
 
-    def started(recipe, folder, renders, on_progress):
+    def started(recipe, folder, renders, **options):
         asked.append((recipe.name, str(folder)))
         raise Started
 

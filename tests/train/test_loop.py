@@ -165,7 +165,7 @@ def test_a_checkpoint_of_another_recipe_model_or_version_is_refused(tmp_path):
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
     stopped_at(9, tmp_path)
-    monkeypatch.setattr("partbook.train.loop.FORMAT", "2")
+    monkeypatch.setattr("partbook.train.checkpoint.FORMAT", "2")
     with pytest.raises(InputError, match=r"version 2, got .*of version 1"):
         train(Line(), CONFIG, tmp_path)
 

@@ -91,7 +91,7 @@ def test_recipes_that_are_not_there_or_not_recipes(tmp_path):
     for text, said in (
         ("pich", "got 'pich'; try pitch"),
         (str(tmp_path), "a recipe file or one of"),
-        (str(tmp_path / "none.toml"), "a recipe file or one of pitch, pitch-small"),
+        (str(tmp_path / "none.toml"), "a recipe file or one of joint, "),
     ):
         with pytest.raises(InputError) as error:
             read_recipe(text, "pitch")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from partbook import cli, zoo
 from partbook.errors import InputError
 from partbook.pitch.network import network_of
-from partbook.train import loop
+from partbook.train import checkpoint
 from partbook.train.pitch import PitchTask
 from partbook.train.recipes import KINDS, read_recipe
 from partbook.train.running import largest_batch, run
@@ -201,6 +201,6 @@ def test_mistakes_of_the_verb_are_one_line_and_leave_nothing(partbook, recipe, t
         assert (code, out, err.count("\n")) == (2, "", 1) and said in err
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert partbook("pitch", "--recipe", "mine.toml", "--out", "out", "--quiet")[0] == 0
-    monkeypatch.setattr(loop, "FORMAT", "9")
+    monkeypatch.setattr(checkpoint, "FORMAT", "9")
     code, out, err = partbook("pitch", "--recipe", "mine.toml", "--out", "out", "--quiet")
     assert (code, out, err.count("\n")) == (2, "", 1) and "a checkpoint of version 9" in err

@@ -17,10 +17,13 @@ def train(
     /,
     *,
     recipe: str | None = None,
+    corpus: list[Path] | None = None,
+    voices: str | None = None,
     out: Path | None = None,
     renders: Path | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    device: str = "cpu",
     quiet: Flag = False,
     json: Flag = False,
 ) -> int:
@@ -32,10 +35,14 @@ def train(
     Parameters
     ----------
     what
-        What to train: pitch or singer.
+        What to train: pitch, singer, or joint for F0 and singer together.
     recipe
         A TOML file, or the name of a recipe that comes with Partbook; left out, the one that trained the model that
         comes with Partbook.
+    corpus
+        Folders and files of recordings to train on, for joint; synthetic pieces if left out.
+    voices
+        Who sings in those recordings, high to low: SATB if the recipe says nothing else.
     out
         Folder for the results; trained/<recipe> if left out.
     renders
@@ -44,6 +51,8 @@ def train(
         Seed of all random numbers, instead of the recipe's.
     threads
         Threads to compute with.
+    device
+        Where to compute: cpu, cuda, mps, or auto for the fastest there is.
     quiet
         Say nothing but mistakes.
     json
@@ -57,13 +66,23 @@ def train(
     found = read_recipe(recipe or what, what)
     if seed is not None:
         found = replace(found, loop=replace(found.loop, seed=seed))
+    heard = {"corpus": tuple(map(str, corpus)) if corpus else None, "voices": voices}
+    heard = {name: value for name, value in heard.items() if value is not None}
+    if heard and what != "joint":
+        raise OptionError(f"--{next(iter(heard))} with partbook train joint", f"partbook train {what}")
+    if heard:
+        found = replace(found, settings=replace(found.settings, **heard))
     if threads is not None:
         if threads < 1:
             raise OptionError("--threads from 1 up", f"{threads}")
         torch.set_num_threads(threads)
     with bars(quiet) as on_progress:
         trained = run(
-            found, out or Path("trained") / found.name, renders or _renders(), on_progress=_with_time_left(on_progress)
+            found,
+            out or Path("trained") / found.name,
+            renders or _renders(),
+            device=device,
+            on_progress=_with_time_left(on_progress),
         )
     if json:
         say_json(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +15,12 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import InputError, OptionError
 from ..progress import OnProgress, Progress
-
-FORMAT = "1"
-"""Version of the checkpoints."""
+from .checkpoint import load_checkpoint, save_checkpoint
+from .parallel import ALONE, Team
 
 _PATIENCE = 20
 """Steps in a row without a finite loss before giving up."""
@@ -81,7 +77,11 @@ class LoopConfig:
 
 
 class Task(Protocol):
-    """What is trained, on what."""
+    """What is trained, on what.
+
+    A model may have ``rates``: by the name of a part of it, its share of the learning rate. Parameters that need no
+    gradient stand still.
+    """
 
     model: nn.Module
 
@@ -100,6 +100,8 @@ def train(
     config: LoopConfig,
     folder: Path,
     *,
+    device: torch.device | str = "cpu",
+    team: Team = ALONE,
     on_progress: OnProgress | None = None,
     on_log: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> nn.Module:
@@ -113,6 +115,10 @@ def train(
         How.
     folder
         Where ``checkpoint.safetensors`` and ``log.jsonl`` are kept; a checkpoint found there is resumed.
+    device
+        Where to compute; the model comes back there.
+    team
+        The processes that train together; all of them see the folder.
     on_progress, on_log
         Where to report.
 
@@ -122,30 +128,34 @@ def train(
         If the checkpoint is of another model, recipe or version, or the loss stays infinite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(task.model, config)
+    task.model.to(device)
+    optimizer, checkpoint, told = _optimizer(task.model, config), folder / "checkpoint.safetensors", asdict(config)
     average = {name: value.clone() for name, value in task.model.state_dict().items()}
-    first = _resume(folder / "checkpoint.safetensors", task.model, optimizer, average, config)
-    _rewind(folder / "log.jsonl", first)
+    first = load_checkpoint(checkpoint, task.model, optimizer, average, told)
+    if team.writes:
+        _rewind(folder / "log.jsonl", first)
     # Only what is left, for the time left to be right.
-    progress = Progress("train", config.steps - first, on_progress)
+    progress = Progress("train", config.steps - first, on_progress if team.writes else None)
     failed, started = 0, perf_counter()
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * schedule(step, config)
+            group["lr"] = config.learning_rate * group["share"] * schedule(step, config)
         task.model.train()
-        loss, parts, norm = _step(task, optimizer, config, step)
+        loss, parts, norm = _step(task, optimizer, config, step, team)
         failed = failed + 1 if loss is None else 0
         if failed > _PATIENCE:
             raise InputError("a finite loss", f"none in {failed} steps up to step {step + 1}", "a lower learning_rate")
         _follow(average, task.model, min(config.averaged, (1 + step) / (10 + step)))
         done = step + 1
         record = {"step": done, "loss": loss, "norm": norm, "seconds": perf_counter() - started, **parts}
-        if done % config.check_every == 0 or done == config.steps:
+        if team.writes and (done % config.check_every == 0 or done == config.steps):
             record |= {f"{_CHECKED}{name}": value for name, value in _with(average, task).items()}
-        _log(folder / "log.jsonl", record, on_log)
-        if done % config.save_every == 0 or done == config.steps:
-            _save(folder / "checkpoint.safetensors", task.model, optimizer, average, config, done)
+        if team.writes:
+            _log(folder / "log.jsonl", record, on_log)
+        if team.writes and (done % config.save_every == 0 or done == config.steps):
+            save_checkpoint(checkpoint, task.model, optimizer, average, told, done)
         progress.step(_said(record, config.steps))
+    team.wait()
     task.model.load_state_dict(average)
     return task.model.eval()
 
@@ -184,22 +194,31 @@ def schedule(step: int, config: LoopConfig) -> float:
 
 
 def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
-    kernels = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    rates = getattr(model, "rates", {})
+    groups = {}
+    for name, p in model.named_parameters():
+        # Matrices and kernels decay, what shifts and scales does not.
+        groups.setdefault((p.dim() <= 1, rates.get(name.split(".")[0], 1.0)), []).append(p)
+    told = [
+        {"params": params, "weight_decay": 0.0 if small else config.weight_decay, "share": share}
+        for (small, share), params in sorted(groups.items(), key=lambda each: each[0])
+    ]
+    return torch.optim.AdamW(told, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
 def _step(
-    task: Task, optimizer: torch.optim.Optimizer, config: LoopConfig, step: int
+    task: Task, optimizer: torch.optim.Optimizer, config: LoopConfig, step: int, team: Team
 ) -> tuple[float | None, Mapping[str, float], float | None]:
     """Take one step; return loss, parts and the gradient's norm, None if they are not finite and nothing was done."""
-    batch = task.batch(config.seed, step)
+    device = next(task.model.parameters()).device
+    batch = moved(task.batch(config.seed, team.number(step)), device)
     held = [buffer.clone() for buffer in task.model.buffers()]
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.low_precision):
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.low_precision):
         loss, parts = task.loss(batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    team.agree(task.model)
+    loss = team.mean(loss.detach())
     norm = float(nn.utils.clip_grad_norm_(task.model.parameters(), config.clip))
     if not (torch.isfinite(loss) and math.isfinite(norm)):
         # Running means have seen it; weights have not.
@@ -207,7 +226,23 @@ def _step(
             buffer.copy_(before)
         return None, parts, None
     optimizer.step()
-    return float(loss.detach()), parts, norm
+    return float(loss), parts, norm
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """Return a batch with all its tensors on a device.
+
+    Examples
+    --------
+    >>> moved((torch.ones(1), "as it was"), torch.device("meta"))
+    (tensor(..., device='meta', size=(1,)), 'as it was')
+    """
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, tuple):
+        each = [moved(value, device) for value in batch]
+        return type(batch)(*each) if hasattr(batch, "_fields") else tuple(each)
+    return batch
 
 
 def _follow(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
@@ -253,60 +288,4 @@ def _rewind(path: Path, step: int) -> None:
     path.write_text("".join(kept), "utf-8")
 
 
-def _save(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: Mapping[str, Tensor],
-    config: LoopConfig,
-    step: int,
-) -> None:
-    """Write everything that the next step depends on; a kill in between leaves the last checkpoint."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-    told = {"format": FORMAT, "step": str(step), "config": json.dumps(asdict(config))}
-    draft = path.with_suffix(".draft")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, draft, told)
-    os.replace(draft, path)
-
-
-def _resume(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], config: LoopConfig
-) -> int:
-    """Restore what :func:`_save` wrote, if anything; return the step to take next."""
-    if not path.exists():
-        return 0
-    try:
-        with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError("a checkpoint that can be read", f"{path}: {error}", "deleting it") from None
-    if told.get("format") != FORMAT:
-        raise InputError(
-            f"a checkpoint of version {FORMAT}",
-            f"{path} of version {told.get('format')}",
-            "another folder, or deleting it",
-        )
-    if json.loads(told["config"]) != asdict(config):
-        raise InputError("a checkpoint of this recipe", f"{path} of another", "another folder, or deleting it")
-
-    def under(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    try:
-        model.load_state_dict(under("model."))
-    except RuntimeError:
-        raise InputError("a checkpoint of this model", f"{path} of another", "another folder") from None
-    average.update(under("average."))
-    whole = optimizer.state_dict()
-    for name, value in under("optimizer.").items():
-        number, key = name.split(".", 1)
-        whole["state"].setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict(whole)
-    return int(told["step"])
-
-
-__all__ = ["LoopConfig", "Task", "last_figures", "schedule", "train"]
+__all__ = ["LoopConfig", "Task", "last_figures", "moved", "schedule", "train"]

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..errors import InputError, OptionError, nearest
+from .joint import JointConfig, JointTask
 from .loop import LoopConfig, Task
 from .pitch import PitchConfig, PitchTask
 from .singer import SingerTask, SingerTaskConfig
@@ -40,21 +41,25 @@ class Kind:
     Attributes
     ----------
     config
-        Dataclass of its settings, with the model's in ``network``.
+        Dataclass of its settings.
     task
         Makes the task from settings, the folder of rendered pieces and the seed of the first weights.
     size
         Which of the settings is the size of a batch.
+    network
+        What is needed to build the model of a task.
     """
 
     config: type
     task: Callable[[Any, Path, int], Task]
     size: str
+    network: Callable[[Any], dict[str, Any]] = lambda task: asdict(task.config.network)
 
 
 KINDS = {
     "pitch": Kind(PitchConfig, PitchTask, "excerpts"),
     "singer": Kind(SingerTaskConfig, SingerTask, "scenes"),
+    "joint": Kind(JointConfig, JointTask, "mixtures", lambda task: task.model.settings()),
 }
 """What can be trained, by the name of its table in a recipe."""
 
@@ -104,8 +109,8 @@ def read_recipe(text: str, kind: str) -> Recipe:
 
     Examples
     --------
-    >>> read_recipe("pitch", "pitch").loop.steps
-    3200
+    >>> read_recipe("pitch-small", "pitch").loop.steps
+    20
     """
     if kind not in KINDS:
         raise OptionError("something that can be trained", repr(kind), nearest(kind, KINDS))

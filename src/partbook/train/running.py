@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ import torch
 from ..errors import InputError, OutputError
 from ..progress import OnProgress
 from ..zoo import Model
-from .loop import last_figures, train
+from .corpus import Corpus
+from .joint import JointTask
+from .loop import last_figures, moved, train
+from .parallel import device_of, team
 from .recipes import KINDS, Recipe
-from .weights import write_model
+from .weights import model_entry, write_model
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Trained:
     figures: Mapping[str, float]
 
 
-def run(recipe: Recipe, folder: Path, renders: Path, *, on_progress: OnProgress | None = None) -> Trained:
+def run(
+    recipe: Recipe, folder: Path, renders: Path, *, device: str = "cpu", on_progress: OnProgress | None = None
+) -> Trained:
     """Train by a recipe, or go on with it.
 
     Parameters
@@ -50,6 +55,8 @@ def run(recipe: Recipe, folder: Path, renders: Path, *, on_progress: OnProgress 
         TensorBoard in ``tensorboard`` where that is installed. A run that was stopped there goes on to the bit.
     renders
         Where rendered pieces are kept, for this and other runs.
+    device
+        Where to compute: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest there is.
     on_progress
         Where to report.
 
@@ -59,43 +66,53 @@ def run(recipe: Recipe, folder: Path, renders: Path, *, on_progress: OnProgress 
         If a folder cannot be used, holds a run of another recipe or version, the loss stays infinite, or a batch does
         not fit into memory.
     """
-    kind = KINDS[recipe.kind]
+    kind, place = KINDS[recipe.kind], device_of(device)
     for each in (folder, renders):
         _made(each)
-    _claim(folder / "recipe.json", recipe)
     task = kind.task(recipe.settings, renders, recipe.loop.seed)
+    corpus = task.opened(on_progress) if isinstance(task, JointTask) else None
     try:
-        with tensorboard(folder / "tensorboard") as on_log:
-            model = train(task, recipe.loop, folder, on_progress=on_progress, on_log=on_log)
+        with team(place) as together:
+            if together.writes:
+                _claim(folder / "recipe.json", recipe)
+                _claim_corpus(folder / "corpus.json", corpus)
+            together.wait()
+            with tensorboard(folder / "tensorboard", wanted=together.writes) as on_log:
+                model = train(
+                    task, recipe.loop, folder, device=place, team=together, on_progress=on_progress, on_log=on_log
+                )
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         model = None
     if model is None:
         # Tried here, where the error holds on to nothing of the step that was too large.
-        fits = largest_batch(recipe, renders)
+        fits = largest_batch(recipe, renders, place)
         hint = f"{kind.size} = {fits}" if fits else "a smaller model"
         size = getattr(recipe.settings, kind.size)
         raise InputError("a batch that fits into memory", f"{kind.size} = {size}", hint)
     figures = last_figures(folder)
+    heard = f"{len(corpus.recordings)} recordings" if corpus else "held-out synthetic pieces"
     told = {
         "about": recipe.about,
         "licence": recipe.licence,
         "recipe": f"partbook train {recipe.kind}" + (f" --recipe {recipe.name}" if recipe.name != recipe.kind else ""),
-        "figures": ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
-        + " on held-out synthetic pieces",
+        "figures": ", ".join(f"{name} {value:.3g}" for name, value in figures.items()) + f" on {heard}",
     }
-    return Trained(folder, write_model(folder, recipe.name, model, asdict(recipe.settings.network), told), figures)
+    if not together.writes:
+        return Trained(folder, model_entry(recipe.name, model, kind.network(task), told)[0], figures)
+    return Trained(folder, write_model(folder, recipe.name, model, kind.network(task), told), figures)
 
 
-def largest_batch(recipe: Recipe, renders: Path) -> int:
+def largest_batch(recipe: Recipe, renders: Path, device: torch.device | str = "cpu") -> int:
     """Return the largest of a half, a quarter … of the recipe's batch whose gradient fits into memory; 0 if none."""
     kind = KINDS[recipe.kind]
     size = getattr(recipe.settings, kind.size) // 2
     while size:
         task = kind.task(replace(recipe.settings, **{kind.size: size}), renders, recipe.loop.seed)
         try:
-            task.loss(task.batch(recipe.loop.seed, 0))[0].backward()
+            task.model.to(device)
+            task.loss(moved(task.batch(recipe.loop.seed, 0), torch.device(device)))[0].backward()
             return size
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
@@ -125,7 +142,8 @@ def _claim(path: Path, recipe: Recipe) -> None:
     earlier = json.loads(path.read_text("utf-8"))
     for table in ("loop", recipe.kind):
         told, said = resolved[table], earlier.get(table, {})
-        other = next((key for key in told if told[key] != said.get(key)), None)
+        # A key that the earlier version did not know of had its default.
+        other = next((key for key in told if told[key] != said.get(key, told[key])), None)
         if other:
             raise InputError(
                 f"a folder of the same recipe ({other} = {told[other]})",
@@ -134,12 +152,35 @@ def _claim(path: Path, recipe: Recipe) -> None:
             )
 
 
+def _claim_corpus(path: Path, corpus: Corpus | None) -> None:
+    """Write beside the results which recordings are learned from, or see that they are those of the run there."""
+    if corpus is None:
+        return
+    described = json.loads(json.dumps(corpus.described()))
+    if path.exists() and path.with_name("checkpoint.safetensors").exists():
+        earlier = json.loads(path.read_text("utf-8"))["recordings"]
+        other = sorted({name for name, _ in _pairs(described["recordings"]) ^ _pairs(earlier)})
+        if other:
+            raise InputError(
+                f"the {len(earlier)} recordings of the run in {path.parent}",
+                f"{len(described['recordings'])}; {other[0]} differs",
+                "--out with another folder",
+            )
+    path.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+
+
+def _pairs(recordings: Mapping[str, list[int]]) -> set[tuple[str, tuple[int, ...]]]:
+    return {(name, tuple(size)) for name, size in recordings.items()}
+
+
 @contextmanager
-def tensorboard(folder: Path) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
+def tensorboard(folder: Path, *, wanted: bool = True) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
     """Hand out a function that writes records of the log for TensorBoard; None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
+        wanted = False
+    if not wanted:
         yield None
         return
     with SummaryWriter(str(folder)) as writer:

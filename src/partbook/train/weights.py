@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors.torch import load as tensors_of
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
-from ..zoo import Model
+from ..errors import InputError, nearest
+from ..zoo import Model, load, models
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -57,12 +60,56 @@ def write_model(
     Model
         The entry.
     """
-    data = save({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()})
-    file = f"{name}.safetensors"
-    entry = Model(name=name, file=file, sha256=hashlib.sha256(data).hexdigest(), settings=json.dumps(settings), **told)
-    _replace(folder / file, data)
+    entry, data = model_entry(name, model, settings, told)
+    _replace(folder / entry.file, data)
     _replace(folder / "models.toml", _as_toml(entry).encode())
     return entry
+
+
+def model_entry(
+    name: str, model: nn.Module, settings: Mapping[str, object], told: Mapping[str, str]
+) -> tuple[Model, bytes]:
+    """Return the entry of a model and what its file holds; parameters as in :func:`write_model`."""
+    data = save({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()})
+    digest = hashlib.sha256(data).hexdigest()
+    return Model(name=name, file=f"{name}.safetensors", sha256=digest, settings=json.dumps(settings), **told), data
+
+
+def read_model(name: str, part: str) -> tuple[dict[str, Tensor], str]:
+    """Return weights and settings of a model that comes with Partbook, or of one that a run left in its folder.
+
+    Parameters
+    ----------
+    name
+        Of the model, or its folder.
+    part
+        Which of several networks to take from the folder of a joint run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or its weights are not those that the run wrote.
+    """
+    known = [model.name for model in models()]
+    if name in known:
+        return load(name)
+    listing = Path(name) / "models.toml"
+    if not listing.is_file():
+        raise InputError(
+            f"one of the models {', '.join(known)} or the folder of a run", repr(name), nearest(name, known)
+        )
+    entry = next(iter(tomllib.loads(listing.read_text("utf-8")).values()))
+    path = Path(name) / entry["file"]
+    data = path.read_bytes() if path.is_file() else b""
+    found = hashlib.sha256(data).hexdigest()
+    if found != entry["sha256"]:
+        raise InputError(f"weights with sha256 {entry['sha256'][:12]}…", f"{path} with {found[:12]}…", "training again")
+    tensors, settings = tensors_of(data), json.loads(entry["settings"])
+    if part not in settings:
+        return tensors, entry["settings"]
+    start = f"{part}."
+    own = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
+    return own, json.dumps(settings[part])
 
 
 def _as_toml(entry: Model) -> str:
@@ -78,4 +125,4 @@ def _replace(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
-__all__ = ["seeded", "write_model"]
+__all__ = ["model_entry", "read_model", "seeded", "write_model"]
