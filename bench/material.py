@@ -39,6 +39,8 @@ class Material:
         Outputs of other systems by name; ``{piece}`` stands for the folder of the piece.
     least_hz, most_hz
         Where F0 is looked for in the stems.
+    protocols
+        How it is scored.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Material:
     published: Mapping[str, str] = field(default_factory=dict)
     least_hz: float = 60.0
     most_hz: float = 1100.0
+    protocols: tuple[str, ...] = ("excerpts",)
 
 
 _EXCERPTS = "voices/rossinyol_excerpts"
@@ -80,6 +83,7 @@ MATERIAL = (
             "score-informed NMF": f"{_WHOLE}/score-informed-nmf",
             "score-informed Wave-U-Net": f"{_WHOLE}/score-informed-wave-u-net",
         },
+        protocols=("excerpts", "umss"),
     ),
     Material("sinsy-chorale", "Bach chorale BWV 269, synthetic voices with exact F0", "voices/sinsy_bwv269"),
     Material(

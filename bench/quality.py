@@ -68,17 +68,22 @@ def quality(names: Sequence[str] = (), *, anew: bool = True) -> dict[str, object
     for material in MATERIAL:
         if names and material.name not in names:
             continue
-        evaluation = score(material, anew=anew)
-        table = rows(evaluation)
-        console.print(f"\n[bold]{material.title}[/]")
-        console.print(figures_table(evaluation, table))
-        if evaluation.pitch:
-            console.print(pitch_table(evaluation))
-        for problem in evaluation.problems:
-            console.print(str(problem), style="red", markup=False)
-        write_evaluation(OUT / material.name / "evaluation", evaluation, table)
-        measured[material.name] = {"title": material.title, **_brief(as_json(evaluation, table))}
-        measured[material.name] |= {"pairs": plain(pairs(evaluation)), **_pitch(evaluation.pitch)}
+        systems = separated(material) if anew else systems_kept(material)
+        for protocol in material.protocols:
+            evaluation = scored(material, systems, protocol)
+            table = rows(evaluation)
+            first = protocol == material.protocols[0]
+            name = material.name if first else f"{material.name}-{protocol}"
+            title = material.title if first else f"{material.title}: {evaluation.protocol.about}"
+            console.print(f"\n[bold]{title}[/]")
+            console.print(figures_table(evaluation, table))
+            if first and evaluation.pitch:
+                console.print(pitch_table(evaluation))
+            for problem in evaluation.problems:
+                console.print(str(problem), style="red", markup=False)
+            write_evaluation(OUT / name / "evaluation", evaluation, table)
+            measured[name] = {"title": title, **_brief(as_json(evaluation, table))}
+            measured[name] |= {"pairs": plain(pairs(evaluation)), **(_pitch(evaluation.pitch) if first else {})}
     wanted = [name for name in (*PITCH_ONLY, *ENSEMBLES) if anew and (not names or name in names)]
     pieces = PITCH_ONLY | (soundfont_pieces() if set(wanted) & set(ENSEMBLES) else {})
     for name, (title, mixture, f0) in pieces.items():
@@ -127,27 +132,31 @@ def _brief(found: dict[str, object]) -> dict[str, object]:
     return {"systems": systems, "problems": found["problems"], "notes": found["notes"]}
 
 
-def score(material: Material, *, anew: bool) -> Evaluation:
-    """Separate a material, score everything there is for it, and draw the F0 that was found."""
-    references = prepared(material)
-    pieces = find_pieces(references)
-    systems = [name for name in SYSTEMS if anew or all((OUT / material.name / f.piece / name).is_dir() for f in pieces)]
-    for files in pieces:
+def separated(material: Material) -> list[str]:
+    """Separate a material by every one of our systems, and draw the F0 that was found; return their names."""
+    for files in find_pieces(prepared(material)):
         truth = {voice: read_f0(files.f0[voice]) for voice in voices_of(material, files) if voice in files.f0}
         folder = OUT / material.name / files.piece
-        for system in systems:
-            if anew:
-                f0 = [files.f0[voice] for voice in truth] if system == GIVEN else ()
-                options = SYSTEMS[system]
-                separate_into(
-                    folder, files.mixture, voices=voices_of(material, files), f0=f0, name=system, options=options
-                )
+        for system, options in SYSTEMS.items():
+            f0 = [files.f0[voice] for voice in truth] if system == GIVEN else ()
+            separate_into(folder, files.mixture, voices=voices_of(material, files), f0=f0, name=system, options=options)
             if system != GIVEN:
                 found = find_estimates(folder / system, files).f0
                 plot_f0(folder / f"{system}.png", truth, {voice: read_f0(path) for voice, path in found.items()})
+    return list(SYSTEMS)
+
+
+def systems_kept(material: Material) -> list[str]:
+    """Return which of our systems have stems of a material from the last run."""
+    pieces = find_pieces(prepared(material))
+    return [name for name in SYSTEMS if all((OUT / material.name / files.piece / name).is_dir() for files in pieces)]
+
+
+def scored(material: Material, systems: Sequence[str], protocol: str) -> Evaluation:
+    """Score the stems of our systems, and of those that published theirs."""
     ours = [OUT / material.name / "{piece}" / system for system in systems]
     first, *against = [*ours, *published(material).values()]
-    return evaluate(references, first, against=against)
+    return evaluate(prepared(material), first, against=against, protocol=protocol)
 
 
 def _later(track: Track, seconds: float) -> Track:
