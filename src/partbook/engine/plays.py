@@ -1,7 +1,8 @@
 """Who plays when, as the user knows it: what a score or a pair of ears says, in a file.
 
 A CSV file has lines ``player,start,end`` in seconds; a header and ``#`` lines are left aside. A standard MIDI file has
-a track named after every player, whose notes say when it plays. Players that a file does not name may play at any time.
+a track, and a MusicXML score a part, named after every player, whose notes say when it plays. Players that a file does
+not name may play at any time.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import OptionError, TrackError, nearest
+from .musicxml import SUFFIXES, sounding_parts
 
 Stretches = Sequence[tuple[float, float]]
 """Beginnings and ends, in seconds."""
+
+_TOUCHING_S = 1e-6
 
 
 def read_plays(path: str | Path, ids: Sequence[str]) -> dict[str, Stretches]:
@@ -31,14 +35,26 @@ def read_plays(path: str | Path, ids: Sequence[str]) -> dict[str, Stretches]:
         If it names somebody who is no player.
     """
     path = Path(path)
-    midi = path.suffix.lower() in (".mid", ".midi")
-    entries = _of_midi(path) if midi else _of_csv(path)
+    suffix = path.suffix.lower()
+    read = _of_midi if suffix in (".mid", ".midi") else sounding_parts if suffix in SUFFIXES else _of_csv
+    entries = read(path)
     plays: dict[str, list[tuple[float, float]]] = {}
     for name, start_s, end_s in entries:
         if name.lower() not in ids:
             raise OptionError(f"players of the session in '{path.name}'", f"{name!r}", nearest(name.lower(), ids))
         plays.setdefault(name.lower(), []).append((start_s, end_s))
-    return {id: sorted(stretches) for id, stretches in plays.items()}
+    return {id: _joined(stretches) for id, stretches in plays.items()}
+
+
+def _joined(stretches: Stretches) -> list[tuple[float, float]]:
+    """Return stretches in order, those that touch as one."""
+    joined: list[tuple[float, float]] = []
+    for start_s, end_s in sorted(stretches):
+        if joined and start_s <= joined[-1][1] + _TOUCHING_S:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end_s))
+        else:
+            joined.append((start_s, end_s))
+    return joined
 
 
 def _of_csv(path: Path) -> list[tuple[str, float, float]]:
