@@ -42,6 +42,8 @@ class Options:
     model
         What says the power of voices, one of :data:`MODELS`.
     """
+    adapt_s
+        Seconds for training the network on the very recording of voices that it is to separate; 0 does not.
 
     seed: int = 0
     device: str = "cpu"
@@ -50,6 +52,7 @@ class Options:
     salience: str = "network"
     model: str = "both"
 
+    adapt_s: float = 0.0
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise OptionError("a seed of 0 or more", f"{self.seed}")
@@ -61,6 +64,10 @@ class Options:
         if self.model not in MODELS:
             raise OptionError("a model that is known", f"{self.model!r}", f"--model {nearest(self.model, MODELS)}")
 
+        if not 0 <= self.adapt_s < math.inf:
+            raise OptionError("seconds to adapt in, 0 or more", f"{self.adapt_s:g}", "--adapt 60")
+        if self.adapt_s and self.model == "fit":
+            raise OptionError("a network to adapt", "--adapt with --model fit", "--model both")
 
 @dataclass(frozen=True)
 class VoicesConfig:
@@ -85,6 +92,8 @@ class VoicesConfig:
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
     context_s, fade_s
+    adapt_from_s
+        How much of a long recording the network is adapted to, in stretches spread over it.
         What a block hears beyond its ends, and how long neighbouring blocks are cross-faded.
     """
 
@@ -99,6 +108,7 @@ class VoicesConfig:
     coherence_hz: float = 1500.0
     coherent_band_hz: float = 4000.0
     context_s: float = 1.0
+    adapt_from_s: float = 120.0
     fade_s: float = 0.1
 
 

@@ -184,6 +184,8 @@ def separate_recording(
             given["voices"], given["f0"] = given_f0(recording, named, f0)
         elif voices is not None or f0:
             raise OptionError("voices and F0 for one recording of voices", "them for a session with spots")
+        if options.adapt_s:
+            raise OptionError("--adapt for one recording of voices", "it for a session")
         separation = separate_session(recording, options=options, on_progress=on_progress, **given)
         if session is not None and session.at != "all":
             separation = narrowed(separation, session.at)

@@ -39,6 +39,7 @@ def separate(
     memory: str = "2GB",
     salience: str = "network",
     model: str = "both",
+    adapt: float = 0.0,
     format: Format = "flac",
     quiet: Flag = False,
     json: Flag = False,
@@ -98,6 +99,8 @@ def separate(
     model
         What says the power of voices: network, fit, or both: the network with levels fitted to the recording.
     format
+    adapt
+        Seconds for training the network on this very recording of voices first; a minute does, 0 leaves it as it is.
         Sound files to write; FLAC gives way to float WAV where it cannot hold the result.
     quiet
         Say nothing but mistakes.
@@ -122,7 +125,7 @@ def separate(
     }
     session = SessionOptions(at, align, sources, calibration, plays, start)
     settings |= {"session": session} if session != SessionOptions() else {}
-    options = Options(seed, device, threads, parse_bytes(memory), salience, model)
+    options = Options(seed, device, threads, parse_bytes(memory), salience, model, adapt)
     results: list[dict[str, object]] = []
     for path in inputs:
         try:

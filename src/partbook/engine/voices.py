@@ -30,10 +30,12 @@ from ..pitch.refine import TRUSTING, RefineConfig, refined
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
+from ..singer.model import Singer
 from ..sources import source_filter
 from ..stems import Block, Separation, Source
 from ..wiener import extended, masks
-from .singing import sung_power
+from .adapting import Heard, adapted
+from .singing import sung_power, trained
 
 
 def separate_voices(
@@ -67,10 +69,11 @@ def separate_voices(
         refine = RefineConfig()
     tracks = _refined(recording, [f0[voice.id] for voice in voices], refine, options, config, on_progress)
     f0 = {voice.id: track for voice, track in zip(voices, tracks, strict=True)}
+    singer = None if options.model == "fit" else _singer(recording, tracks, options, config, on_progress)
     return Separation(
         recording=recording,
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
-        blocks=lambda: _separated(recording, tracks, options, config, on_progress),
+        blocks=lambda: _separated(recording, tracks, options, config, on_progress, singer),
         f0=f0,
         config={"voices": asdict(config) | {"salience": options.salience, "model": options.model}},
         seed=options.seed,
@@ -137,9 +140,18 @@ def modelled(
 
 
 def separate_stretch(
-    x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis, options: Options, config: VoicesConfig
+    x_MS: Tensor,
+    start: int,
+    tracks: list[Track],
+    analysis: Analysis,
+    options: Options,
+    config: VoicesConfig,
+    singer: Singer | None = None,
 ) -> Tensor:
-    """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording."""
+    """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording.
+
+    A network that was adapted to the recording takes the place of the one that comes with Partbook.
+    """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
     power_FT = (X_MFT[:, : analysis.bins].abs() ** 2).sum(0)
@@ -155,7 +167,9 @@ def separate_stretch(
     else:
         rounds = config.level_iterations if options.model == "both" else 0
         f0_NT = analysis.f0_hz(tracks, start, samples)
-        lambda_NFT = sung_power(power_FT / level, combs_NRFT, f0_NT, bins_hz, rounds=rounds, beta=config.beta)
+        lambda_NFT = sung_power(
+            power_FT / level, combs_NRFT, f0_NT, bins_hz, rounds=rounds, beta=config.beta, singer=singer
+        )
         coherence = config.sung_coherence
     scaled_MFT = X_MFT / level.sqrt()
     share_F = coherence * torch.exp(-((bins_hz / config.coherence_hz) ** 2))
@@ -238,8 +252,39 @@ def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
     return Track(old.times_s, np.where(inside, new.f0_hz, old.f0_hz), old.confidence)
 
 
-def _separated(
+def _singer(
     recording: Recording, tracks: list[Track], options: Options, config: VoicesConfig, on_progress: OnProgress | None
+) -> Singer:
+    """Return the network that comes with Partbook, adapted to the recording where time is given for that."""
+    singer = trained()
+    if not options.adapt_s:
+        return singer
+    analysis = Analysis.of(recording.sample_rate, config)
+    frame_s = analysis.stft.hop_samples / recording.sample_rate
+    cuts = stretches(recording, len(tracks), options, config)
+    most = max(1, int(config.adapt_from_s * recording.sample_rate / (cuts[0].stop - cuts[0].start)))
+    spread = sorted({round(n) for n in np.linspace(0, len(cuts) - 1, min(most, len(cuts)))})
+    pieces = [_heard(cuts[n].samples(recording), cuts[n].read_start, tracks, analysis) for n in spread]
+    return adapted(
+        singer, pieces, analysis.bins_hz, frame_s, options.adapt_s, seed=options.seed, on_progress=on_progress
+    )
+
+
+def _heard(x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis) -> Heard:
+    """Return a stretch as the network hears it, in its loudest channel."""
+    X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
+    loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())]
+    comb_NFT = analysis.combs(tracks, start, x_MS.shape[-1]).sum(1).abs() ** 2
+    return Heard(loudest_FT, comb_NFT, analysis.f0_hz(tracks, start, x_MS.shape[-1]))
+
+
+def _separated(
+    recording: Recording,
+    tracks: list[Track],
+    options: Options,
+    config: VoicesConfig,
+    on_progress: OnProgress | None,
+    singer: Singer | None = None,
 ) -> Iterator[Block]:
     """Yield the voices' images stretch by stretch; neighbouring stretches overlap and are cross-faded."""
     analysis = Analysis.of(recording.sample_rate, config)
@@ -248,7 +293,8 @@ def _separated(
     tail = np.zeros((len(tracks), len(recording.microphones), 0), np.float32)
     for number, cut in enumerate(cuts):
         drawn = replace(options, seed=options.seed + number)
-        images = separate_stretch(cut.samples(recording), cut.read_start, tracks, analysis, drawn, config).numpy()
+        x_MS = cut.samples(recording)
+        images = separate_stretch(x_MS, cut.read_start, tracks, analysis, drawn, config, singer).numpy()
         images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
         overlap = tail.shape[-1]
         if overlap:
