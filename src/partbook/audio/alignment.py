@@ -246,11 +246,11 @@ def _tracked(
         b = read_at(other.path, [other.channel], clock, first - reach, first + window + reach)[0].astype(np.float64)
         if a.any() and b.any():
             middles.append(first + window / 2)
-            lags.append(_lag(a, b, 2 * reach) - reach)
+            lags.append(lag(a, b, 2 * reach) - reach)
     return np.array(middles), np.array(lags)
 
 
-def _lag(a: np.ndarray, b: np.ndarray, longest: int) -> float:
+def lag(a: np.ndarray, b: np.ndarray, longest: int) -> float:
     """Return the lag from 0 to ``longest`` at which b resembles a most, to a fraction of a sample."""
     size = 1 << (len(a) + len(b)).bit_length()
     cross = np.fft.rfft(b, size) * np.fft.rfft(a, size).conj()
@@ -264,4 +264,4 @@ def _lag(a: np.ndarray, b: np.ndarray, longest: int) -> float:
     return float(peak)
 
 
-__all__ = ["AlignedRecording", "Clock", "aligned", "read_at"]
+__all__ = ["AlignedRecording", "Clock", "aligned", "lag", "read_at"]

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..audio import Recording, source_names
 from ..audio.health import DEAD, Health, examined
+from ..audio.takes import check_one_take
 from ..config import Options, SessionConfig, SessionOptions
 from ..ensemble import Voice
 from ..errors import OptionError
@@ -64,6 +65,8 @@ def separate_session(
     ------
     OptionError
         If what is known does not fit the recording.
+    AudioError
+        If microphones recorded different takes.
     """
     config, session = config or SessionConfig(), session or SessionOptions()
     calibration = read_calibration(session.calibration) if session.calibration else None
@@ -73,6 +76,8 @@ def separate_session(
     if not names:
         heard = separate_voices(recording, voices, f0=f0 or {}, options=options, on_progress=on_progress)
         names = {source.id: source.name for source in heard.sources}
+    if "alignment" not in recording.setup:
+        check_one_take(recording)
     health = examined(recording)
     remarks = [*health.problems, *_expected(recording, names, health, heard is not None)]
     said = Progress("listen", len(remarks), on_progress) if remarks else None
