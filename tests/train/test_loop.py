@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pytest
@@ -168,6 +168,30 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("partbook.train.checkpoint.FORMAT", "2")
     with pytest.raises(InputError, match=r"version 2, got .*of version 1"):
         train(Line(), CONFIG, tmp_path)
+
+
+def test_a_checkpoint_that_was_changed_is_refused(tmp_path):
+    stopped_at(9, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(
+        InputError, match=r"a checkpoint with sha256 .*checkpoint\.safetensors with .*; try deleting it"
+    ):
+        train(Line(), CONFIG, tmp_path)
+
+
+def test_a_checkpoint_of_a_version_that_knew_fewer_settings_goes_on(tmp_path):
+    """What it did not know of had its default; it had no digest either."""
+    from safetensors.torch import load_file, save_file
+
+    whole = train(Line(), CONFIG, tmp_path / "whole")
+    stopped_at(9, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    config = {key: value for key, value in asdict(CONFIG).items() if key != "low_precision"}
+    save_file(load_file(path), path, {"format": "1", "step": "8", "config": json.dumps(config)})
+    assert same(whole, train(Line(), CONFIG, tmp_path))
 
 
 @pytest.mark.parametrize("keep", [0, 7, 300])

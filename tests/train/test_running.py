@@ -9,7 +9,9 @@ import tomllib
 import types
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 
@@ -20,6 +22,7 @@ from partbook.train import checkpoint
 from partbook.train.pitch import PitchTask
 from partbook.train.recipes import KINDS, read_recipe
 from partbook.train.running import largest_batch, run
+from partbook.train.weights import read_model
 
 RECIPE = """
 about = "an example, \\"quoted\\" and all"
@@ -204,3 +207,63 @@ def test_mistakes_of_the_verb_are_one_line_and_leave_nothing(partbook, recipe, t
     monkeypatch.setattr(checkpoint, "FORMAT", "9")
     code, out, err = partbook("pitch", "--recipe", "mine.toml", "--out", "out", "--quiet")
     assert (code, out, err.count("\n")) == (2, "", 1) and "a checkpoint of version 9" in err
+
+
+JOINT = """
+[loop]
+steps = 2
+warm_up_steps = 1
+save_every = 1
+check_every = 2
+[joint]
+hearing = "untrained"
+singer = "untrained"
+mixtures = 2
+seconds = 0.5
+windows_s = [0.064]
+[[joint.phases]]
+trained = ["assigner", "singer"]
+spectral = 1.0
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Return a folder with a recording and a file that is none."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    soundfile.write(folder / "hum.wav", 0.1 * np.sin(np.arange(16_000) / 10), 16_000)
+    (folder / "broken.wav").write_bytes(b"nothing")
+    return folder
+
+
+def test_joint_training_on_recordings_of_ones_own(partbook, corpus, tmp_path):
+    (tmp_path / "mine.toml").write_text(JOINT)
+    command = ("joint", "--recipe", "mine.toml", "--corpus", corpus, "--voices", "2")
+    code, out, err = partbook(*command, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["reached"]["spectral"] > 0 and "on 1 recordings" in told["figures"]
+    assert "broken.wav" in err and "1 of 2 files left out" in err
+    heard = json.loads((tmp_path / "trained/mine/corpus.json").read_text("utf-8"))
+    assert heard["recordings"] == {"hum": [16_000, 16_000]} and len(heard["skipped"]) == 1
+    assert set(json.loads(told["settings"])) == {"hearing", "assigner", "singer"}
+    own, whole = read_model(str(tmp_path / "trained/mine"), "singer")[0], load_file(tmp_path / told["weights"])
+    assert {f"singer.{name}" for name in own} == {name for name in whole if name.startswith("singer.")}
+    soundfile.write(corpus / "other.wav", np.zeros(16_000), 16_000)
+    code, _, err = partbook(*command, "--quiet")
+    assert code == 2 and "the 1 recordings of the run in" in err and "other differs" in err
+
+
+def test_mistakes_about_recordings_are_one_line(partbook, recipe, corpus, tmp_path):
+    (tmp_path / "joint.toml").write_text(JOINT)
+    for tokens, said in (
+        (("pitch", "--recipe", "mine.toml", "--corpus", corpus), "--corpus with partbook train joint"),
+        (("joint", "--recipe", "joint.toml", "--corpus", "none"), "'none', which does not exist; try --corpus FOLDER"),
+        (("joint", "--recipe", "joint.toml", "--corpus", corpus / "broken.wav"), "which is none; try --corpus FOLDER"),
+        (("joint", "--recipe", "joint.toml", "--voices", "SAX"), "letters of S M A T R B"),
+        (("joint", "--recipe", "joint.toml", "--device", "cud"), "got 'cud'; try --device cpu"),
+        (("joint", "--recipe", "mine.toml"), "mine, one of pitch; try partbook train pitch"),
+    ):
+        code, out, err = partbook(*tokens, "--quiet")
+        assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+    assert not (tmp_path / "trained").exists()

@@ -271,6 +271,16 @@ class JointTask:
 
     def _parts(self, heard: Heard, phase: Phase) -> dict[str, Tensor]:
         """Return every loss that the phase asks for."""
+        parts, f0_BNT = {}, heard.f0_BNT
+        if not phase.given or phase.needs((*OF_SALIENCE, "taught")):
+            parts, f0_BNT = self._heard(heard, phase)
+        if phase.needs(OF_MIXTURE):
+            wanted = tuple(name for name in OF_MIXTURE if getattr(phase, name) > 0)
+            parts |= fitting(heard.x_BS, f0_BNT, self.model.singer, self.sight, wanted, sound=self.config.sound)
+        return parts
+
+    def _heard(self, heard: Heard, phase: Phase) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the losses of the salience, and F0: heard, or given."""
         parts, network = {}, self.model.hearing.config
         with torch.no_grad(), torch.autocast(heard.x_BS.device.type, enabled=False):
             features = spectral_features(heard.x_BS[:, None], heard.level_B, network)
@@ -278,14 +288,10 @@ class JointTask:
         if phase.needs(("taught",)):
             parts["taught"] = learned(logit_BGT, *lesson(heard.rows_BNT, heard.confidence_BNT, heard.heard_BGT))
         if not phase.needs((*OF_MIXTURE, *OF_SALIENCE)):
-            return parts
+            return parts, heard.f0_BNT
         voices_BNGT = self.model.assigner(logit_BGT, heard.octaves_BN, network.transform.per_octave)
         f0_BNT = heard.f0_BNT if phase.given else self.contours(voices_BNGT)
-        parts |= self._of_salience(heard, phase, logit_BGT, voices_BNGT, f0_BNT)
-        if phase.needs(OF_MIXTURE):
-            wanted = tuple(name for name in OF_MIXTURE if getattr(phase, name) > 0)
-            parts |= fitting(heard.x_BS, f0_BNT, self.model.singer, self.sight, wanted, sound=self.config.sound)
-        return parts
+        return parts | self._of_salience(heard, phase, logit_BGT, voices_BNGT, f0_BNT), f0_BNT
 
     def contours(self, voices_BNGT: Tensor) -> Tensor:
         """Return the F0 (B, N, T) of voices by their logits, 0 where unvoiced."""

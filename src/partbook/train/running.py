@@ -67,10 +67,12 @@ def run(
         not fit into memory.
     """
     kind, place = KINDS[recipe.kind], device_of(device)
-    for each in (folder, renders):
-        _made(each)
     task = kind.task(recipe.settings, renders, recipe.loop.seed)
     corpus = task.opened(on_progress) if isinstance(task, JointTask) else None
+    # Whatever cannot be used is told before anything is written.
+    task.model.to(place)
+    for each in (folder, renders):
+        _made(each)
     try:
         with team(place) as together:
             if together.writes:

@@ -89,12 +89,8 @@ def fitting(
     # The closed form costs less but knows no gradient at the edge of the band.
     wave = harmonics(at_hz, rate, rate / 2) if f0_BNT.requires_grad else flat_partials(at_hz, rate, rate / 2)
     combs_BNS = wave * gate
-    power_BFT = first(x_BS).abs().square()
-    level_B11 = power_BFT.mean((1, 2), keepdim=True).clamp_min(1e-12)
-    x_BFT, comb_BNFT = power_BFT / level_B11, _comb(combs_BNS, first)
-    nearest = (torch.arange(x_BFT.shape[-1]) * (first.hop_samples / sight.frames.hop_samples)).round().long()
-    frames_hz = f0_BNT.detach()[..., nearest.clamp_max(f0_BNT.shape[-1] - 1)]
-    said = singer(x_BFT, comb_BNFT, frames_hz, sight.bins_hz(first).to(x_BFT))[-1]
+    said = heard_power(x_BS, f0_BNT, combs_BNS, singer, sight)
+    x_BFT, level_B11 = unit_power(x_BS, first)
     y_BFT = said.power().sum(1) + said.background()
     losses = {}
     if "likelihood" in wanted:
@@ -103,7 +99,8 @@ def fitting(
         losses["transport"] = carried(x_BFT, y_BFT, sight.bins_hz(first).to(x_BFT))
     if "spectral" in wanted and sound:
         scale = first.n_fft / 4 / level_B11[:, :, 0].sqrt()
-        losses["spectral"] = multi_resolution(x_BS * scale, sung_sum(said, frames_hz, first, samples, rate))
+        made_BS = sung_sum(said, framed(f0_BNT, x_BFT.shape[-1], sight), first, samples, rate)
+        losses["spectral"] = multi_resolution(x_BS * scale, made_BS)
     elif "spectral" in wanted:
         losses["spectral"] = apart(x_BFT, y_BFT)
         for stft in sight.stfts[1:]:
@@ -113,6 +110,30 @@ def fitting(
                 stft(x_BS).abs().square() * scale / level_B11, seen.power().sum(1) + seen.background()
             )
     return losses
+
+
+def heard_power(
+    x_BS: Float[Tensor, "B S"], f0_BNT: Float[Tensor, "B N T"], combs_BNS: Tensor, singer: Singer, sight: Sight
+) -> Spectra:
+    """Return what the singer says of voices whose F0 and combs (B, N, S) are known, mixtures at a mean power of 1."""
+    first = sight.stfts[0]
+    x_BFT, _ = unit_power(x_BS, first)
+    frames_hz = framed(f0_BNT.detach(), x_BFT.shape[-1], sight)
+    return singer(x_BFT, _comb(combs_BNS, first), frames_hz, sight.bins_hz(first).to(x_BFT))[-1]
+
+
+def unit_power(x_BS: Float[Tensor, "B S"], stft: Stft) -> tuple[Float[Tensor, "B F T"], Float[Tensor, "B 1 1"]]:
+    """Return power with a mean of 1, and the mean that it had."""
+    power_BFT = stft(x_BS).abs().square()
+    level_B11 = power_BFT.mean((1, 2), keepdim=True).clamp_min(1e-12)
+    return power_BFT / level_B11, level_B11
+
+
+def framed(f0_BNT: Float[Tensor, "B N T"], frames: int, sight: Sight) -> Float[Tensor, "B N T2"]:
+    """Return F0 in the frames of the singer's window."""
+    step = sight.stfts[0].hop_samples / sight.frames.hop_samples
+    nearest = (torch.arange(frames, device=f0_BNT.device) * step).round().long()
+    return f0_BNT[..., nearest.clamp_max(f0_BNT.shape[-1] - 1)]
 
 
 def apart(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"]) -> Float[Tensor, ""]:
@@ -139,7 +160,7 @@ def seen_through(
     comb_BNFT = _comb(combs_BNS, stft)
     frames, louder = comb_BNFT.shape[-1], math.log(first.n_fft / stft.n_fft)
 
-    def framed(x_BNJT: Tensor) -> Tensor:
+    def spread_out(x_BNJT: Tensor) -> Tensor:
         # Frame t of either transform is centred on its multiple of the hop.
         flat = x_BNJT.flatten(0, 1)
         spread = round((flat.shape[-1] - 1) * first.hop_samples / stft.hop_samples) + 1
@@ -150,9 +171,9 @@ def seen_through(
 
     return replace(
         said,
-        filter_BNJT=framed(said.filter_BNJT),
-        loose_BNJT=framed(said.loose_BNJT),
-        noise_BNJT=framed(said.noise_BNJT) + louder,
+        filter_BNJT=spread_out(said.filter_BNJT),
+        loose_BNJT=spread_out(said.loose_BNJT),
+        noise_BNJT=spread_out(said.noise_BNJT) + louder,
         background_BJ=said.background_BJ + louder,
         bumps_FJ=smooth_basis(bins_hz, said.filter_BNJT.shape[2], edge_hz).to(comb_BNFT),
         comb_BNFT=comb_BNFT,
@@ -176,4 +197,4 @@ def _comb(combs_BNS: Float[Tensor, "B N S"], stft: Stft) -> Float[Tensor, "B N F
     return (stft(combs_BNS) * (4 / stft.n_fft)).abs().square()
 
 
-__all__ = ["Sight", "apart", "carried", "fitting", "seen_through", "sung_sum"]
+__all__ = ["Sight", "apart", "carried", "fitting", "framed", "heard_power", "seen_through", "sung_sum", "unit_power"]
