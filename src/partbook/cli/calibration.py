@@ -17,6 +17,7 @@ def calibrate(
     *takes: str,
     spots: Names = "",
     main: Names = "",
+    responses: Flag = False,
     out: Path = Path("calibration.safetensors"),
     seed: int = 0,
     device: str = "cpu",
@@ -28,7 +29,8 @@ def calibrate(
     """Learn players and room from solo takes, for partbook separate --calibration.
 
     Scales, warm-up notes or passages will do: each player alone, in all
-    microphones of the session, which stay where they are.
+    microphones of the session, which stay where they are. Or, with
+    --responses, measured impulse responses from every player's seat.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ def calibrate(
         Spot microphones, as for separate.
     main
         Main microphones, as for separate.
+    responses
+        The takes are impulse responses from every player's seat to all microphones.
     out
         File to write.
     seed
@@ -55,6 +59,7 @@ def calibrate(
     """
     from ..audio import open_session
     from ..engine.calibration import calibrate as calibrated
+    from ..engine.measured import measured
     from ..separate import prepare_torch
 
     paths: dict[str, Path] = {}
@@ -74,7 +79,7 @@ def calibrate(
     microphones = {"spots": names_of(spots), "main": names_of(main)}
     recordings = {id: open_session(path, **microphones) for id, path in paths.items()}
     with bars(quiet) as on_progress:
-        found = calibrated(recordings, options=options, on_progress=on_progress)
+        found = measured(recordings) if responses else calibrated(recordings, options=options, on_progress=on_progress)
     found.save(out)
     if json:
         say_json({"file": str(out), "players": list(found.players), "microphones": list(found.microphones)})

@@ -30,7 +30,7 @@ from ..axes import Gain_NM, Mixing_FMM
 from ..config import Options, SessionConfig
 from ..errors import AudioError, OptionError, OutputError
 from ..fit import fit
-from ..progress import OnProgress
+from ..progress import OnProgress, Progress
 from ..room import start
 from ..room.fastmnmf import FastMnmf, frequency_first
 from ..room.fullrank import Covariance_FNMM, FullRank
@@ -49,6 +49,7 @@ MOVED = 0.7
 In a simulated hall it was 0.5 where players sat still and 1.3 where they had moved by 5 cm.
 """
 
+_STRANGE = "the calibration does not fit: another room, or players who have moved; the recording alone counts"
 _FIXED_DIAGONAL, _FIXED_FULL = 20, 4
 _LONGEST_S = 300.0
 
@@ -106,7 +107,7 @@ class Calibration:
     Q_FMM, g_NM, R_FNMM
         The room, of players, tails and the background: diagonaliser, gains, and covariances in its basis.
     W_NFK
-        Dictionaries of players and tails.
+        Dictionaries of players and tails; without any patterns where impulse responses were measured.
     """
 
     microphones: tuple[str, ...]
@@ -187,15 +188,7 @@ def calibrate(
         If takes are missing, of other microphones, or silent.
     """
     config = replace(config or SessionConfig(), room_s=_LONGEST_S)
-    first = next(iter(takes.values()))
-    ids = tuple(source_names(first)) or tuple(takes)
-    missing = [id for id in ids if id not in takes]
-    if missing or len(takes) > len(ids):
-        raise OptionError(f"a solo take of each of {', '.join(ids)}", ", ".join(takes), f"{(missing or ids)[0]}=FOLDER")
-    for id, take in takes.items():
-        names = [microphone.name for microphone in take.microphones]
-        if names != [microphone.name for microphone in first.microphones] or take.sample_rate != first.sample_rate:
-            raise AudioError("takes of the same microphones at one rate", f"another of {id}")
+    ids, _ = fitting(takes)
     joined = Takes(tuple(takes[id] for id in ids))
     health = examined(joined)
     rate, edges = joined.sample_rate, joined.edges
@@ -219,6 +212,20 @@ def calibrate(
         _in_basis(model.room, model.diagonal.Q_FMM),
         _dictionaries(model, analysis, sections, options),
     )
+
+
+def fitting(takes: Mapping[str, Recording]) -> tuple[tuple[str, ...], Recording]:
+    """Return the ids of the players in order and the first take; raise unless all takes fit together."""
+    first = next(iter(takes.values()))
+    ids = tuple(source_names(first)) or tuple(takes)
+    missing = [id for id in ids if id not in takes]
+    if missing or len(takes) > len(ids):
+        raise OptionError(f"a solo take of each of {', '.join(ids)}", ", ".join(takes), f"{(missing or ids)[0]}=FOLDER")
+    for id, take in takes.items():
+        names = [microphone.name for microphone in take.microphones]
+        if names != [microphone.name for microphone in first.microphones] or take.sample_rate != first.sample_rate:
+            raise AudioError("takes of the same microphones at one rate", f"another of {id}")
+    return ids, first
 
 
 def _cut(first: int, last: int, longest: int, heard: int) -> list[Section]:
@@ -306,9 +313,13 @@ def adapted(
     chosen = spread(sections, analysis, options, config)
     parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
     X_MFT = frequency_first(torch.cat(parts, -1))
-    known = all(analysis.spots)
-    beginning = suppressed(analysis, heard_leakage(room, analysis)) if known else from_covariances(analysis, room)
+    spotted = all(analysis.spots)
+    beginning = suppressed(analysis, heard_leakage(room, analysis)) if spotted else from_covariances(analysis, room)
     W_NFK = calibration.W_NFK.to(analysis.device) if sources == "dictionary" else None
+    if W_NFK is not None and not W_NFK.shape[-1]:
+        raise OptionError(
+            "a calibration by takes for the sources dictionary", "one by impulse responses", "--sources nmf"
+        )
     spectra = Sections(
         tuple(
             started(part, analysis, sections[number], beginning, options.seed + number, config, W_NFK).rescale(own_NF)
@@ -325,12 +336,13 @@ def adapted(
         stage = "players" if fixed else "room"
         spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
     calibrated = Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
-    if not known:
+    if not spotted:
         return calibrated
     blind = learned(analysis, sections, options, config, from_spots, on_progress)
     found = replace(spectra, models=tuple(blind.spectra[number] for number in chosen))
     lost = fitted.divergence(X_MFT, spectra.power()) - blind.room.divergence(X_MFT, found.power())
     if lost > MOVED * X_MFT.numel():
+        Progress("listen", 1, on_progress).step(_STRANGE)
         return blind
     return calibrated
 
