@@ -6,7 +6,7 @@ coincident main trio about two metres before the middle one. Everything is drawn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,8 @@ import soundfile
 import soxr
 
 from partbook.audio import Microphone
-from partbook.room.simulate import Capsule, Hall, images, impulse_responses
+from partbook.room.plan import Capsule, Hall, Point
+from partbook.room.simulate import images, impulse_responses
 
 from .material import SHARED
 
@@ -145,7 +146,7 @@ def dry_parts(piece: str, duration_s: float, sample_rate: int, seed: int) -> np.
     return np.stack([part / np.sqrt(np.mean(part**2)) for part in parts])
 
 
-def stage(moved_m: float = 0.0, seed: int = 0) -> tuple[list[tuple[float, float, float]], list[Capsule]]:
+def stage(moved_m: float = 0.0, seed: int = 0) -> tuple[list[Point], list[Capsule]]:
     """Return five seats on an arc of 2.3 m, and the capsules: Left, Center, Right, then a spot per player.
 
     ``moved_m`` moves every player in a random direction; the microphones stay.
@@ -192,7 +193,33 @@ def session(
     noise *= 1e-3 * np.sqrt(np.mean(wet.sum(0) ** 2))
     noise += wet[5:].sum(0)
     made = _session(f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}", sample_rate, wet[:5], noise)
-    return replace(made, setup={"piece": piece, "hall": hall})
+    return replace(made, setup={"piece": piece, "hall": hall} | told_plan(made.microphones, hall))
+
+
+def told_plan(microphones: Sequence[Microphone], hall: Hall) -> dict[str, object]:
+    """Return the tables of a ``session.toml`` in which the seats, as they were meant, and the microphones stand."""
+    seats, capsules = stage()
+    places = [
+        {"name": mic.name, "position_m": capsule.position_m, "aim": capsule.aim, "pattern": capsule.pattern}
+        for mic, capsule in zip(microphones, capsules, strict=True)
+    ]
+    players = [{"name": f"player{n + 1}", "position_m": seat} for n, seat in enumerate(seats)]
+    return {"microphone": places, "source": players, "room": {"size_m": hall.size_m, "rt60_s": hall.rt60_s}}
+
+
+def seat_responses(hall: Hall, sample_rate: int) -> dict[str, Session]:
+    """Return the impulse responses of the same hall from every player's seat, by player."""
+    responses = impulse_responses(hall, *stage(), sample_rate)
+    alone = np.eye(len(responses))[:, :, None, None] * responses
+    silence = np.zeros(responses.shape[1:])
+    return {f"player{n + 1}": _session(f"seat{n + 1}", sample_rate, wet, silence) for n, wet in enumerate(alone)}
+
+
+def without_spots(session: Session) -> Session:
+    """Return the same session at its main microphones only."""
+    rows = [m for m, microphone in enumerate(session.microphones) if microphone.role == "main"]
+    microphones = tuple(session.microphones[m] for m in rows)
+    return replace(session, images=session.images[:, rows], noise=session.noise[rows], microphones=microphones)
 
 
 def solo_takes(

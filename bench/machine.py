@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("partbook", "torch", "numpy", "scipy", "soundfile", "mir_eval", "museval", "fast_bss_eval", "librosa",
-            "pyroomacoustics")  # fmt: skip
+            "pyroomacoustics", "ssspy")  # fmt: skip
 
 
 def machine() -> dict[str, object]:

@@ -48,6 +48,21 @@ def ideal_mask(session: Session) -> np.ndarray:
     return _masked(session, stft, stft(torch.from_numpy(session.mixture)), power_NMFT)
 
 
+def ideal_amplitude_mask(session: Session) -> np.ndarray:
+    """Return the result of the true share of every player's amplitude, at every microphone."""
+    stft = _stft(session)
+    amplitude_NMFT = stft(torch.from_numpy(session.images)).abs()
+    return _masked(session, stft, stft(torch.from_numpy(session.mixture)), amplitude_NMFT)
+
+
+def ideal_binary_mask(session: Session) -> np.ndarray:
+    """Return the result of giving every bin to the player who truly is the loudest there."""
+    stft = _stft(session)
+    power_NMFT = stft(torch.from_numpy(session.images)).abs().square()
+    loudest_NMFT = (power_NMFT == power_NMFT.amax(0)).float()
+    return _masked(session, stft, stft(torch.from_numpy(session.mixture)), loudest_NMFT)
+
+
 def oracle_full_rank(session: Session) -> np.ndarray:
     """Return the result of the full-rank Wiener filter with the true powers at the spots and true covariances."""
     stft = _stft(session)
@@ -95,6 +110,30 @@ def ilrma(session: Session) -> np.ndarray:
 
     np.random.seed(0)  # noqa: NPY002 – its start is drawn from the global state
     return _determined(session, lambda X: separate(X, n_iter=100, n_components=8, proj_back=False))
+
+
+def ssspy_fastmnmf(session: Session) -> np.ndarray:
+    """Return ssspy's FastMNMF of the spots with 16 components, projected back onto every microphone."""
+    from ssspy.bss.mnmf import FastGaussMNMF
+
+    method = FastGaussMNMF(n_basis=16, record_loss=False, rng=np.random.default_rng(0))
+    return _determined(session, lambda X: method(X.transpose(2, 1, 0), n_iter=50).transpose(2, 1, 0))
+
+
+def ssspy_ilrma(session: Session) -> np.ndarray:
+    """Return ssspy's ILRMA of the spots with 8 components, projected back onto every microphone."""
+    from ssspy.bss.ilrma import GaussILRMA
+
+    method = GaussILRMA(n_basis=8, record_loss=False, rng=np.random.default_rng(0))
+    return _determined(session, lambda X: method(X.transpose(2, 1, 0), n_iter=100).transpose(2, 1, 0))
+
+
+def ssspy_auxiva(session: Session) -> np.ndarray:
+    """Return ssspy's AuxIVA of the spots, projected back onto every microphone."""
+    from ssspy.bss.iva import AuxLaplaceIVA
+
+    method = AuxLaplaceIVA(record_loss=False)
+    return _determined(session, lambda X: method(X.transpose(2, 1, 0), n_iter=50).transpose(2, 1, 0))
 
 
 def _determined(session: Session, separate: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

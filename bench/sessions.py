@@ -1,7 +1,8 @@
 """Sessions in simulated halls: ours, the peers and the ceilings on the same recordings, in one run.
 
-``python -m bench.sessions [HALL …] [METHOD …]``; the figures go to ``bench/out/sessions.json`` too, where those of
-other methods in the same hall stay.
+``python -m bench.sessions [HALL …] [METHOD …] [cheap]``; with ``cheap`` the peers that take minutes are left out. The
+figures go to ``bench/out/sessions.json`` too, where those of other methods in the same hall stay. Peers that are not
+installed are named and left out.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from rich.table import Table
 
 from partbook.config import Options, SessionConfig, SessionOptions
 from partbook.engine.calibration import calibrate
+from partbook.engine.measured import measured
 from partbook.engine.session import separate_session
 from partbook.evaluate.separation import si_sdr
-from partbook.room.simulate import Hall
+from partbook.room.plan import Hall
 
 from . import peers
-from .halls import Session, session, solo_takes
+from .halls import Session, seat_responses, session, solo_takes, without_spots
 from .iteration import iteration_speed
 from .machine import machine
 from .material import OUT
@@ -43,14 +45,31 @@ HALLS: dict[str, Callable[[], Session]] = {
 """Piece, hall and rate by name."""
 
 
-def ours(config: SessionConfig) -> peers.Method:
+def ours(config: SessionConfig | None = None, **known: str) -> peers.Method:
     """Return our own separation with these settings."""
 
     def separate(session: Session) -> np.ndarray:
-        separation = separate_session(session, options=Options(), config=config)
+        separation = separate_session(session, options=Options(), config=config, session=SessionOptions(**known))
         return np.concatenate([block.images for block in separation.blocks()], -1)
 
     return separate
+
+
+def spotless(**known: str) -> peers.Method:
+    """Return our own separation of the main microphones alone; nobody is heard at the spots then."""
+
+    def separate(session: Session) -> np.ndarray:
+        found = ours(**known)(without_spots(session))
+        return np.concatenate([found, np.full_like(session.images[:, found.shape[1] :], np.nan)], 1)
+
+    return separate
+
+
+def by_responses(session: Session) -> np.ndarray:
+    """Return our own separation after a calibration by impulse responses of the same hall."""
+    with TemporaryDirectory() as folder:
+        found = measured(seat_responses(session.setup["hall"], session.sample_rate))
+        return ours(calibration=found.save(Path(folder) / "calibration.safetensors"))(session)
 
 
 def calibrated(**known: str) -> peers.Method:
@@ -64,27 +83,41 @@ def calibrated(**known: str) -> peers.Method:
         takes = solo_takes(piece, hall, session.sample_rate, duration_s=8.0)
         with TemporaryDirectory() as folder:
             file = calibrate(takes, options=Options()).save(Path(folder) / "calibration.safetensors")
-            told = SessionOptions(calibration=file, **known)
-            separation = separate_session(session, options=Options(), session=told)
-            return np.concatenate([block.images for block in separation.blocks()], -1)
+            return ours(calibration=file, **known)(session)
 
     return separate
 
 
 METHODS: dict[str, peers.Method] = {
     "unprocessed": peers.unprocessed,
-    "Partbook": ours(SessionConfig()),
+    "Partbook": ours(),
     "Partbook, diagonal covariances": ours(replace(SessionConfig(), full_rounds=0)),
     "Partbook, calibrated": calibrated(),
     "Partbook, calibrated, dictionary": calibrated(sources="dictionary"),
+    "Partbook, calibrated by responses": by_responses,
+    "Partbook, plan start": ours(start="plan"),
+    "Partbook, circular start": ours(start="circular"),
+    "Partbook, diagonal start": ours(start="diagonal"),
+    "Partbook, random start": ours(start="random"),
+    "Partbook, no spots, plan start": spotless(start="plan"),
     "phase-blind Wiener": peers.phase_blind,
     "pyroomacoustics FastMNMF2": peers.fastmnmf2,
     "pyroomacoustics ILRMA": peers.ilrma,
     "pyroomacoustics AuxIVA": peers.auxiva,
+    "ssspy FastMNMF": peers.ssspy_fastmnmf,
+    "ssspy ILRMA": peers.ssspy_ilrma,
+    "ssspy AuxIVA": peers.ssspy_auxiva,
     "ideal power mask": peers.ideal_mask,
+    "ideal amplitude mask": peers.ideal_amplitude_mask,
+    "ideal binary mask": peers.ideal_binary_mask,
     "oracle full-rank Wiener": peers.oracle_full_rank,
 }
 """In the order of the tables."""
+
+CHEAP = "cheap"
+MINUTES = [name for name in METHODS if name.startswith(("pyroomacoustics", "ssspy"))]
+STARTS_IN = "notes-24k"
+"""Hall in which the starts are compared; elsewhere they are measured where they are named."""
 
 
 def sessions(names: Sequence[str] = ()) -> list[dict[str, object]]:
@@ -92,19 +125,24 @@ def sessions(names: Sequence[str] = ()) -> list[dict[str, object]]:
 
     Returns tables of title, columns and rows.
     """
+    cheap, names = CHEAP in names, [name for name in names if name != CHEAP]
     unknown = [name for name in names if name not in HALLS and name not in METHODS]
     if unknown:
         raise SystemExit(f"expected halls ({', '.join(HALLS)}) or methods ({', '.join(METHODS)}), got {unknown[0]!r}")
-    methods = [name for name in METHODS if name in names] or list(METHODS)
+    methods = [name for name in METHODS if name in names] or [
+        name for name in METHODS if not (cheap and name in MINUTES)
+    ]
     tables = [
-        measured(name, make(), methods)
+        measured_in(
+            name, make(), [each for each in methods if each in names or name == STARTS_IN or "start" not in each]
+        )
         for name, make in HALLS.items()
         if name in names or names == methods or not names
     ]
     return tables if names else [*tables, iteration_speed()]
 
 
-def measured(name: str, recording: Session, methods: Sequence[str]) -> dict[str, object]:
+def measured_in(name: str, recording: Session, methods: Sequence[str]) -> dict[str, object]:
     """Score methods at the players' own spots and at the main centre."""
     places = {"own spot": recording.spots, "centre": [1] * len(recording.spots)}
     rows = []
@@ -112,15 +150,20 @@ def measured(name: str, recording: Session, methods: Sequence[str]) -> dict[str,
         if "calibrated" in method and recording.setup["piece"] == "solos":
             continue
         separate = METHODS[method]
-        begun = time.perf_counter()
-        images = separate(recording)
-        seconds = time.perf_counter() - begun
+        begun = time.process_time()
+        try:
+            images = separate(recording)
+        except ModuleNotFoundError as error:
+            Console(stderr=True).print(f"{method} left out: {error.name} is not installed", highlight=False)
+            continue
+        seconds = time.process_time() - begun
         figures: list[str] = []
         for at in places.values():
             scores = [float(si_sdr(recording.images[n, m], images[n, m])) for n, m in enumerate(at)]
-            figures += [f"{np.mean(scores):.1f}", " ".join(f"{score:.1f}" for score in scores)]
+            words = [f"{score:.1f}" if np.isfinite(score) else "–" for score in (np.mean(scores), *scores)]
+            figures += [words[0], " ".join(words[1:])]
         rows.append([method, *figures, f"{seconds:.0f}"])
-    columns = ["SI-SDR in dB", "own spot", "by player", "main centre", "by player", "seconds"]
+    columns = ["SI-SDR in dB", "own spot", "by player", "main centre", "by player", "CPU seconds"]
     return {"title": f"Session {name}", "columns": columns, "rows": rows}
 
 
