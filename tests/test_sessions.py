@@ -66,6 +66,19 @@ def test_microphones_nobody_named_are_kept_in_mind(folder, engines):
     assert engines["recording"].setup["unnamed"] == ["Balcony"]
 
 
+@pytest.mark.parametrize("mains", ["Left", "Left,Right"])
+def test_a_session_without_spots_takes_the_names_of_voices(folder, engines, mains):
+    named = ["--main", mains, "--voices", "flute,cello", "--quiet"]
+    assert cli.main(["separate", str(folder), *named]) == 0
+    assert [voice.id for voice in engines["voices"]] == ["flute", "cello"]
+    assert all(check.passed for check in verify(folder.parent / "separated/hall"))
+
+
+def test_voices_are_refused_where_spots_name_the_players(folder, engines, capsys):
+    assert cli.main(["separate", str(folder), *SESSION, "--voices", "SA"]) == 2
+    assert "session with spots" in capsys.readouterr().err
+
+
 def test_flags_of_sessions_are_refused_for_voices(folder, engines, capsys):
     assert cli.main(["separate", str(folder / "Left.wav"), "--voices", "SA", "--at", "main"]) == 2
     assert "expected a session" in capsys.readouterr().err
@@ -77,14 +90,15 @@ def test_every_command_of_the_page_works(tmp_path, rng, engines, monkeypatch):
     for name in ("write_report", "write_project"):
         monkeypatch.setattr(f"partbook.report.{name}", lambda folder: None)
     monkeypatch.setattr("partbook.engine.calibration.calibrate", _Saved)
+    monkeypatch.setattr("partbook.engine.measured.measured", _Saved)
     take = 0.1 * rng.standard_normal(80_000) * np.repeat(rng.uniform(0, 1, 200) ** 4, 400)
-    for folder in ("My concert", "solo/violin1", "solo/cello"):
+    for folder in ("My concert", "solo/violin1", "solo/cello", "ir/violin1", "ir/cello"):
         (tmp_path / folder).mkdir(parents=True)
         for name in ("Left", "Right", "Violin1", "Cello"):
             soundfile.write(tmp_path / folder / f"{name}.wav", take, 8000, "FLOAT")
     page = (Path(__file__).parents[1] / "docs" / "sessions.md").read_text("utf-8")
     commands = [line for line in page.splitlines() if line.startswith("partbook ")]
-    assert len(commands) >= 5
+    assert len(commands) >= 7
     for command in commands:
         assert cli.main(shlex.split(command)[1:]) == 0, command
 
