@@ -25,12 +25,12 @@ from .material import REPOSITORY
 JOINT = Phase(spectral=1.0, transport=1.0, total=1e4, ranges=1e5, commitment=1e4, taught=1.0)
 GIVEN = Phase(spectral=1.0, given=True, trained=("singer",))
 STEPS: Mapping[str, tuple[JointConfig, float, float]] = {
-    "joint step, batch 1 × 4 s × 4 voices, local contour": (JointConfig(phases=(JOINT,)), 17.9, 2.0),
+    "joint step, batch 1 × 4 s × 4 voices, local contour": (JointConfig(pieces=6, phases=(JOINT,)), 17.9, 2.0),
     "joint step, batch 1 × 4 s × 4 voices, contour by a decoded chain": (
-        JointConfig(contour="path", phases=(JOINT,)), 17.9, 2.0
+        JointConfig(pieces=6, contour="path", phases=(JOINT,)), 17.9, 2.0
     ),
     "singer step in the joint model, F0 given, batch 4 × 4 s × 4 voices": (
-        JointConfig(mixtures=4, windows_s=(0.128,), phases=(GIVEN,)), 16.5, 0.8
+        JointConfig(pieces=6, mixtures=4, windows_s=(0.128,), phases=(GIVEN,)), 16.5, 0.8
     ),
 }  # fmt: skip
 """A configuration by what it measures, with the published seconds and those that are wanted."""

@@ -79,6 +79,15 @@ def test_every_loss_is_told_by_its_name_and_finite(renders):
     assert float(loss.detach()) == pytest.approx(sum(parts.values()), rel=1e-5)
 
 
+def test_in_low_precision_losses_are_nearly_the_same(renders):
+    task = task_of((EVERYTHING,), renders)
+    batch = task.batch(0, 0)
+    whole = task.loss(batch)[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        low = task.loss(batch)[1]
+    assert all(low[name] == pytest.approx(whole[name], rel=0.1, abs=1e-3) for name in whole)
+
+
 def test_phases_follow_one_another_and_the_last_lasts():
     config = replace(SMALL, phases=tuple(Phase(steps=n, taught=1.0) for n in (2, 3, 1)))
     assert [config.phase_at(step) for step in range(8)] == [0, 0, 1, 1, 1, 2, 2, 2]

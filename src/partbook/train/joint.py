@@ -276,7 +276,9 @@ class JointTask:
             parts, f0_BNT = self._heard(heard, phase)
         if phase.needs(OF_MIXTURE):
             wanted = tuple(name for name in OF_MIXTURE if getattr(phase, name) > 0)
-            parts |= fitting(heard.x_BS, f0_BNT, self.model.singer, self.sight, wanted, sound=self.config.sound)
+            # Powers reach over ten decades: the singer computes in full precision.
+            with torch.autocast(heard.x_BS.device.type, enabled=False):
+                parts |= fitting(heard.x_BS, f0_BNT, self.model.singer, self.sight, wanted, sound=self.config.sound)
         return parts
 
     def _heard(self, heard: Heard, phase: Phase) -> tuple[dict[str, Tensor], Tensor]:
@@ -289,7 +291,7 @@ class JointTask:
             parts["taught"] = learned(logit_BGT, *lesson(heard.rows_BNT, heard.confidence_BNT, heard.heard_BGT))
         if not phase.needs((*OF_MIXTURE, *OF_SALIENCE)):
             return parts, heard.f0_BNT
-        voices_BNGT = self.model.assigner(logit_BGT, heard.octaves_BN, network.transform.per_octave)
+        voices_BNGT = self.model.assigner(logit_BGT, heard.octaves_BN, network.transform.per_octave).float()
         f0_BNT = heard.f0_BNT if phase.given else self.contours(voices_BNGT)
         return parts | self._of_salience(heard, phase, logit_BGT, voices_BNGT, f0_BNT), f0_BNT
 

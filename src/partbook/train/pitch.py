@@ -84,7 +84,7 @@ class PitchTask:
         """Return the cross entropy of the salience, summed over candidates as one choice per voice would be."""
         x, level, f0_BNT = batch
         network = self.config.network
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             features = spectral_features(x[:, None], level, network)
         logits = self.model(features.contiguous(memory_format=torch.channels_last))
         target = targets(rows_of(f0_BNT, network), network.rows)
@@ -179,7 +179,7 @@ def rows_of(f0: Tensor, config: NetworkConfig) -> Tensor:
 
 def targets(position: Tensor, rows: int) -> Tensor:
     """Return what salience (B, G, T) should be: a bump around every F0 of rows (B, N, T)."""
-    away = torch.arange(rows)[:, None] - position[:, :, None]
+    away = torch.arange(rows, device=position.device)[:, None] - position[:, :, None]
     return torch.exp(-0.5 * (away / SPREAD_ROWS) ** 2).amax(1)
 
 
