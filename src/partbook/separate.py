@@ -178,12 +178,14 @@ def separate_recording(
         from .stems import narrowed
 
         given: dict[str, object] = {} if session is None else {"session": session}
-        if not source_names(recording):
+        placed = session is not None and (session.start != "spot" or session.calibration is not None)
+        if not (source_names(recording) or placed):
             listed = [str(entry["name"]) for entry in recording.setup.get("source", ())]
             named = named_singers(listed if voices is None and listed else voices)
             given["voices"], given["f0"] = given_f0(recording, named, f0)
         elif voices is not None or f0:
-            raise OptionError("voices and F0 for one recording of voices", "them for a session with spots")
+            what = "a session with spots, a plan or a calibration"
+            raise OptionError("voices and F0 for one recording of voices", f"them for {what}")
         if options.adapt_s:
             raise OptionError("--adapt for one recording of voices", "it for a session")
         separation = separate_session(recording, options=options, on_progress=on_progress, **given)

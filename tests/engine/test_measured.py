@@ -10,7 +10,7 @@ import soundfile
 from partbook import cli
 from partbook.audio import Microphone, recording_from_array
 from partbook.config import Options, SessionConfig, SessionOptions
-from partbook.engine.calibration import read_calibration
+from partbook.engine.calibration import calibrate, read_calibration
 from partbook.engine.measured import measured
 from partbook.engine.session import separate_session
 from partbook.errors import AudioError, OptionError
@@ -28,9 +28,9 @@ def responses():
     return found
 
 
-def images(samples=12_000):
+def images(seed=1, samples=12_000):
     """Return players' images in that room: bursts of noise through resonances of their own."""
-    rng, dry = np.random.default_rng(1), []
+    rng, dry = np.random.default_rng(seed), []
     for n in range(3):
         poles = 0.97 * np.exp(2j * np.pi * np.array([0.04, 0.11]) * (1 + n))
         sound = scipy.signal.lfilter([1], np.poly([*poles, *poles.conj()]).real, rng.standard_normal(samples))
@@ -73,6 +73,17 @@ def test_responses_tell_players_apart_without_any_spot(tmp_path):
     recording = recorded(truth.sum(0), spots=False)
     mixture = np.broadcast_to(truth.sum(0), truth.shape)
     assert mean_db(truth, separated(recording, calibration=file)) > mean_db(truth, mixture) + 8
+
+
+def test_takes_tell_players_apart_without_any_spot(tmp_path):
+    alone = images(seed=5)
+    noise = 1e-4 * np.random.default_rng(9).standard_normal(alone.shape[1:])
+    played = {player: recorded(image + noise, spots=False) for player, image in zip(PLAYERS, alone, strict=True)}
+    file = calibrate(played, options=Options(), config=QUICK).save(tmp_path / "hall.safetensors")
+    truth = images()
+    mixture = np.broadcast_to(truth.sum(0), truth.shape)
+    found = separated(recorded(truth.sum(0), spots=False), calibration=file)
+    assert mean_db(truth, found) > mean_db(truth, mixture) + 5
 
 
 def test_responses_hold_no_dictionary(tmp_path):
