@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -76,6 +77,9 @@ def train(
         if threads < 1:
             raise OptionError("--threads from 1 up", f"{threads}")
         torch.set_num_threads(threads)
+    # Of several processes that torchrun started, one speaks.
+    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    json = json and os.environ.get("RANK", "0") == "0"
     with bars(quiet) as on_progress:
         trained = run(
             found,
