@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from partbook import cli
-from partbook.train.recipes import recipe_of
+from partbook.train.joint import PARTS
+from partbook.train.recipes import read_recipe, recipe_of
 
 PAGE = (Path(__file__).parents[1] / "docs/training.md").read_text(encoding="utf-8")
 
@@ -41,10 +42,12 @@ def test_every_command_of_the_page_is_understood(here, monkeypatch, capsys):
             assert cli.main(shlex.split(line, comments=True)[1:]) == 0
         except Started:
             capsys.readouterr()
-    assert asked == [(name, f"trained/{name}") for name in ("pitch", "singer", "pitch-small", "mine")]
+    assert asked == [(name, f"trained/{name}") for name in ("pitch", "singer", "pitch-small", "mine", "joint")]
 
 
-def test_the_recipe_of_the_page_is_one():
+def test_the_recipes_of_the_page_are_some():
+    joint = recipe_of(tomllib.loads(blocks("toml")[1]), "mine", "joint")
+    assert [phase.trained for phase in joint.settings.phases] == [("hearing", "assigner"), PARTS]
     recipe = recipe_of(tomllib.loads(blocks("toml")[0]), "mine", "pitch")
     assert (recipe.loop.steps, recipe.settings.pieces, recipe.settings.network.channels) == (3200, 600, 32)
 
@@ -53,11 +56,18 @@ def test_the_python_of_the_page_trains_and_leaves_what_the_table_says(here, tmp_
     told = {}
     exec(blocks("python")[0], told)
     assert told["trained"].figures["f"] > 0.1
-    promised = re.findall(r"^\| `([^`]+)`", PAGE, re.MULTILINE)
+    promised = re.findall(r"^\| `([^`]+)`", PAGE.split("goes on")[0], re.MULTILINE)
     written = {path.name for path in (tmp_path / "trained" / "pitch-small").iterdir()}
-    assert {name.replace("<recipe>", "pitch-small").rstrip("/") for name in promised} - {"tensorboard"} == written - {
-        "tensorboard"
-    }
+    assert {name.replace("<recipe>", "pitch-small").rstrip("/") for name in promised} - {
+        "tensorboard",
+        "corpus.json",
+    } == (written - {"tensorboard"})
+
+
+def test_every_recipe_that_the_page_names_comes_with_partbook():
+    table = PAGE.split("published as")[1].split("\n\n")[0]
+    for name in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE):
+        assert read_recipe(name, name.split("-")[0]).about
 
 
 def test_files_that_the_page_points_to_are_there():
