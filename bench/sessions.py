@@ -92,6 +92,7 @@ METHODS: dict[str, peers.Method] = {
     "unprocessed": peers.unprocessed,
     "Partbook": ours(),
     "Partbook, diagonal covariances": ours(replace(SessionConfig(), full_rounds=0)),
+    "Partbook, source-filter": ours(sources="source-filter"),
     "Partbook, calibrated": calibrated(),
     "Partbook, calibrated, dictionary": calibrated(sources="dictionary"),
     "Partbook, calibrated by responses": by_responses,

@@ -12,13 +12,14 @@ from .errors import OptionError, nearest
 
 Format = Literal["flac", "wav"]
 At = Literal["all", "main", "spot"]
+SpectraOf = Literal["nmf", "dictionary", "source-filter"]
 Start = Literal["spot", "plan", "circular", "diagonal", "random"]
 
 SALIENCES = ("network", "harmonic")
 """What the pitch of voices can be heard through: a trained network, or a decomposition into combs without training."""
 
 MODELS = ("both", "network", "fit")
-"""What says the power of voices: a trained network with levels fitted to the recording, it alone, or a fit alone."""
+"""What says the power of voices: a trained network beside a fit to the recording, or either of them alone."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -41,9 +42,9 @@ class Options:
         What the pitch of voices is heard through where it is not given, one of :data:`SALIENCES`.
     model
         What says the power of voices, one of :data:`MODELS`.
-    """
     adapt_s
         Seconds for training the network on the very recording of voices that it is to separate; 0 does not.
+    """
 
     seed: int = 0
     device: str = "cpu"
@@ -51,8 +52,8 @@ class Options:
     memory_bytes: int = 2 * 10**9
     salience: str = "network"
     model: str = "both"
-
     adapt_s: float = 0.0
+
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise OptionError("a seed of 0 or more", f"{self.seed}")
@@ -63,11 +64,11 @@ class Options:
         known_salience(self.salience)
         if self.model not in MODELS:
             raise OptionError("a model that is known", f"{self.model!r}", f"--model {nearest(self.model, MODELS)}")
-
         if not 0 <= self.adapt_s < math.inf:
             raise OptionError("seconds to adapt in, 0 or more", f"{self.adapt_s:g}", "--adapt 60")
         if self.adapt_s and self.model == "fit":
             raise OptionError("a network to adapt", "--adapt with --model fit", "--model both")
+
 
 @dataclass(frozen=True)
 class VoicesConfig:
@@ -81,8 +82,8 @@ class VoicesConfig:
         Upper edge of the band that the model reads; above it the voices keep their shares.
     iterations, beta
         Rounds of the fit and its divergence. Few rounds are a prior: the filters stay near their smooth start.
-    level_iterations
-        Rounds of the fit of levels to what the network says.
+    network_weight
+        What the network says counts so much beside a fit, which counts the rest, from 0 to 1.
     coherence
         Share of a partial's power, at low frequencies, that follows its F0 as one sinusoid.
     sung_coherence
@@ -91,9 +92,9 @@ class VoicesConfig:
         Frequency by which that share has fallen to 1/e.
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
-    context_s, fade_s
     adapt_from_s
         How much of a long recording the network is adapted to, in stretches spread over it.
+    context_s, fade_s
         What a block hears beyond its ends, and how long neighbouring blocks are cross-faded.
     """
 
@@ -101,14 +102,14 @@ class VoicesConfig:
     overlap: int = 4
     band_hz: float = 8000.0
     iterations: int = 6
-    level_iterations: int = 8
+    network_weight: float = 0.7
     beta: float = 0.25
     coherence: float = 0.4
     sung_coherence: float = 0.25
     coherence_hz: float = 1500.0
     coherent_band_hz: float = 4000.0
-    context_s: float = 1.0
     adapt_from_s: float = 120.0
+    context_s: float = 1.0
     fade_s: float = 0.1
 
 
@@ -181,8 +182,8 @@ class SessionOptions:
     align
         Whether recordings of separate recorders, of another rate, offset or drift, are aligned.
     sources
-        What the spectra of the players are made of: ``"nmf"``, learned from the recording alone, or ``"dictionary"``,
-        those of the calibration.
+        What the spectra of the players are made of: ``"nmf"``, learned from the recording alone; ``"dictionary"``,
+        those of the calibration; or ``"source-filter"``, the harmonics of the pitch that every player is heard at.
     calibration
         File of :func:`partbook.engine.calibration.calibrate`.
     plays
@@ -193,7 +194,7 @@ class SessionOptions:
 
     at: At = "all"
     align: bool = False
-    sources: Literal["nmf", "dictionary"] = "nmf"
+    sources: SpectraOf = "nmf"
     calibration: Path | None = None
     plays: Path | None = None
     start: Start = "spot"
@@ -221,6 +222,7 @@ __all__ = [
     "Options",
     "SessionConfig",
     "SessionOptions",
+    "SpectraOf",
     "Start",
     "VoicesConfig",
     "known_salience",

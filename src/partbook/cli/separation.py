@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from json import loads
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..config import At, Format, Options, SessionOptions, Start, parse_bytes
+from ..config import At, Format, Options, SessionOptions, SpectraOf, Start, parse_bytes
 from ..errors import InputError, OptionError
 from .base import FINE, PARTLY_FAILED, Flag, Names, app, bars, complain, say_json
 
@@ -25,7 +25,7 @@ def separate(
     main: Names = "",
     at: At = "all",
     align: Flag = False,
-    sources: Literal["nmf", "dictionary"] = "nmf",
+    sources: SpectraOf = "nmf",
     calibration: Path | None = None,
     plays: Path | None = None,
     start: Start = "spot",
@@ -69,7 +69,8 @@ def separate(
     align
         Align recordings of separate recorders, whose rates, starts or clocks differ.
     sources
-        Spectra of the players of a session: nmf, learned from the recording, or dictionary, those of --calibration.
+        Spectra of the players of a session: nmf, learned from the recording; dictionary, those of --calibration; or
+        source-filter, the harmonics of the pitch that every player is heard at.
     calibration
         File that partbook calibrate made of the same players at the same microphones.
     plays
@@ -97,10 +98,10 @@ def separate(
     salience
         What the pitch of voices is heard through where it is not given: network, which is trained, or harmonic.
     model
-        What says the power of voices: network, fit, or both: the network with levels fitted to the recording.
-    format
+        What says the power of voices: network, which is trained, fit, to this very recording, or both, side by side.
     adapt
         Seconds for training the network on this very recording of voices first; a minute does, 0 leaves it as it is.
+    format
         Sound files to write; FLAC gives way to float WAV where it cannot hold the result.
     quiet
         Say nothing but mistakes.

@@ -36,7 +36,8 @@ from ..room.fastmnmf import FastMnmf, frequency_first
 from ..room.fullrank import Covariance_FNMM, FullRank
 from ..sources.nmf import Nmf
 from ..sources.sections import Sections
-from .players import Analysis, Model, Section, affordable_s, analysed, learned, spread, started
+from .analysis import Analysis, Section, analysed
+from .players import Model, affordable_s, followed, learned, spread, started
 from .starts import alone, from_covariances, from_spots, suppressed
 
 SCHEMA = "partbook-calibration/1"
@@ -303,7 +304,7 @@ def adapted(
     sections, options, config, on_progress
         As :func:`~partbook.engine.players.learned` takes them.
     sources
-        ``"nmf"`` or ``"dictionary"``.
+        As :class:`~partbook.config.SessionOptions` names them.
     """
     to_here_M = (analysis.scale_M / calibration.scale_M).to(torch.complex128)
     basis_FMM = (calibration.Q_FMM * to_here_M).to(analysis.device)
@@ -334,6 +335,9 @@ def adapted(
         (room, config.full_rounds, False),
     ):
         stage = "players" if fixed else "room"
+        if known is room and fixed and sources == "source-filter":
+            heard = [sections[number] for number in chosen]
+            spectra = followed(spectra, parts, heard, diagonal, analysis, options, config)
         spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
     calibrated = Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
     if not spotted:

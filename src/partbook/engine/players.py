@@ -10,25 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from .. import wiener
-from ..audio import Recording
-from ..audio.health import DEAD
 from ..axes import Gain_NM, Power_NFT, Spectrum_MFT
 from ..config import Options, SessionConfig
-from ..dsp.stft import Stft
 from ..fit import fit
 from ..progress import OnProgress
 from ..room import start
 from ..room.fastmnmf import FastMnmf, frequency_first, updated_g
 from ..room.fullrank import FullRank
 from ..sources.nmf import Nmf
+from ..sources.played import Played
 from ..sources.sections import Sections
-from .plays import Stretches, playing
+from . import strangers
+from .analysis import Analysis, Section
+from .pitched import informed
 
 CHECK_ROUND = 10
 """After so many rounds everything that a player has borrowed from another is given back, and once more in full rank.
@@ -36,86 +35,11 @@ CHECK_ROUND = 10
 Later than that, what is wrongly taken for borrowed no longer comes back.
 """
 
-FORGOTTEN = 1e-3
-"""Share that a player keeps of what it borrowed: what is its own nonetheless can grow again."""
+UNMIKED, UNMIKED_BAND_HZ = 0.03, 2000.0
+"""Share of the main microphones' power, up to a frequency, from which on somebody must be playing without a spot."""
 
-
-@dataclass(frozen=True)
-class Section:
-    """A stretch of the recording with its context.
-
-    Attributes
-    ----------
-    start, stop
-        Samples that it answers for; the next section begins at ``stop``.
-    fade
-        Samples beyond ``stop`` that are cross-faded into the next section.
-    first, last
-        Samples that it hears.
-    """
-
-    start: int
-    stop: int
-    fade: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """How a session is looked at.
-
-    Attributes
-    ----------
-    recording
-        The session.
-    stft
-        The transform.
-    bins
-        Bins of the modelled band.
-    live
-        Rows of the microphones that record anything.
-    scale_M
-        Levels of the live microphones, by which their spectra are divided.
-    players
-        Which of the sources are modelled: those with a live spot, or all whose place is known otherwise.
-    spots
-        Rows of every modelled player's spots among the live microphones; none for a player known otherwise.
-    plays
-        When every modelled player plays, in seconds of the original; None at any time.
-    device
-        Where spectra are kept.
-    """
-
-    recording: Recording
-    stft: Stft
-    bins: int
-    live: tuple[int, ...]
-    scale_M: Float[Tensor, " M"]
-    players: tuple[int, ...]
-    spots: tuple[tuple[int, ...], ...]
-    plays: tuple[Stretches | None, ...]
-    device: str
-
-    @property
-    def bin_hz(self) -> float:
-        """Distance between bins."""
-        return self.recording.sample_rate / self.stft.n_fft
-
-    def playing(self, section: Section, lingering_s: float) -> Float[Tensor, "N T"]:
-        """Return 1 where every modelled player, and then its tail, may sound in a section and 0 elsewhere."""
-        rate = self.recording.sample_rate
-        first_s = (self.recording.start + section.first) / rate
-        frames = self.stft.frames(section.last - section.first)
-        times_s = first_s + torch.arange(frames) * (self.stft.hop_samples / rate)
-        margin_s = 0.5 * self.stft.n_fft / rate
-        early, late = (playing(self.plays, times_s, margin_s, linger_s) for linger_s in (0.0, lingering_s))
-        return torch.cat([early, late]).to(self.device)
-
-    def spectra(self, section: Section) -> Spectrum_MFT:
-        """Return the spectra of the live microphones, at unit level."""
-        samples = np.ascontiguousarray(self.recording.read(section.first, section.last)[list(self.live)])
-        return self.stft((torch.from_numpy(samples) / self.scale_M[:, None]).to(self.device))
+INFORMED_ROUNDS = 10
+"""Rounds with diagonal covariances after the spectra were given the pitch of their players."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +58,19 @@ class Beginning:
         powers best.
     room
         A room that is believed as it is, in which the powers hold as they are; None to learn one.
+    wary
+        The beginning that reckons with somebody who has no spot: its last power is no player's. None where that cannot
+        be told.
+    nearness_N
+        How much louder every player is at its spots than at the main microphones, in nepers of power; with a stranger.
     """
 
     power: Callable[[Spectrum_MFT, Section], Power_NFT]
     halfway_NN: Float[Tensor, "N N"] | None = None
     g_NM: Gain_NM | None = None
     room: FullRank | None = None
+    wary: Beginning | None = None
+    nearness_N: strangers.Nearness_N | None = None
 
 
 Begin = Callable[[Analysis, Spectrum_MFT], Beginning]
@@ -170,41 +101,9 @@ class Model:
     diagonal: FastMnmf
     room: FullRank
     gain_NF: Float[Tensor, "N F"]
-    spectra: Mapping[int, Nmf]
+    spectra: Mapping[int, Nmf | Played]
     W_NFK: Float[Tensor, "N F K"] | None = None
     order: tuple[int, ...] | None = None
-
-
-def analysed(
-    recording: Recording,
-    ids: Sequence[str],
-    level_M: np.ndarray,
-    plays: Mapping[str, Stretches],
-    options: Options,
-    config: SessionConfig,
-    spotless: bool = False,
-) -> Analysis:
-    """Find the live microphones among those of given levels, and choose the transform.
-
-    Players without a live spot are modelled only if ``spotless``.
-    """
-    live = tuple(int(m) for m in np.flatnonzero(level_M > DEAD * level_M.max()))
-    microphones = [recording.microphones[m] for m in live]
-    rows = {id: tuple(row for row, microphone in enumerate(microphones) if microphone.source == id) for id in ids}
-    players = tuple(n for n, id in enumerate(ids) if rows[id] or spotless)
-    window_s = min(config.window_s, recording.length / recording.sample_rate)
-    stft = Stft.lasting(window_s, recording.sample_rate, config.overlap)
-    return Analysis(
-        recording,
-        stft,
-        min(stft.bins, int(config.band_hz * stft.n_fft / recording.sample_rate) + 1),
-        live,
-        torch.from_numpy(level_M[list(live)]).float(),
-        players,
-        tuple(rows[ids[n]] for n in players),
-        tuple(plays.get(ids[n]) for n in players),
-        options.device,
-    )
 
 
 def learned(
@@ -223,6 +122,9 @@ def learned(
     beginning = begin(analysis, X_MFT)
     if beginning.room is not None:
         return believed(beginning, analysis)
+    if beginning.wary is not None:
+        share = unmiked(parts, [sections[number] for number in chosen], analysis, beginning, options, config)
+        beginning = beginning.wary if share > UNMIKED else beginning
     spectra = Sections(
         tuple(
             started(part, analysis, sections[number], beginning, options.seed + number, config)
@@ -233,15 +135,62 @@ def learned(
     diagonal = heard(X_MFT, spectra.power(), analysis, config, beginning.g_NM)
 
     def returned(done: int, spectra: Sections, room: FastMnmf | FullRank) -> Sections:
-        due = done == (CHECK_ROUND if isinstance(room, FastMnmf) else 1)
-        return spectra.rescale(owned_NF(room, analysis, beginning)) if due else spectra
+        if done != (CHECK_ROUND if isinstance(room, FastMnmf) else 1):
+            return spectra
+        if beginning.nearness_N is not None and isinstance(spectra.models[0], Nmf):
+            spectra = strangers.disowned(spectra, room, analysis, beginning.nearness_N)
+        return spectra.rescale(owned_NF(room, analysis, beginning))
 
-    alike = {"beta": 0.0, "together": True, "checked": returned, "on_progress": on_progress}
-    spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **alike)
+    alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
+    checked = alike | {"checked": returned}
+    spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **checked)
+    if analysis.sources == "source-filter":
+        spectra = followed(spectra, parts, [sections[number] for number in chosen], diagonal, analysis, options, config)
+        spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=INFORMED_ROUNDS, stage="pitch", **alike)
     full = FullRank.from_diagonal(diagonal)
-    spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **alike)
+    spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **checked)
     gain_NF = owned_NF(full, analysis, beginning)
     return Model(beginning, diagonal, full, gain_NF, dict(zip(chosen, spectra.models, strict=True)))
+
+
+def unmiked(
+    parts: Sequence[Spectrum_MFT],
+    sections: Sequence[Section],
+    analysis: Analysis,
+    beginning: Beginning,
+    options: Options,
+    config: SessionConfig,
+) -> float:
+    """Return the share of the main microphones' power that seems to be nobody's after some rounds of a fit."""
+    low = replace(analysis, bins=min(analysis.bins, round(UNMIKED_BAND_HZ / analysis.bin_hz) + 1))
+    parts = [part[:, : low.bins] for part in parts]
+    X_MFT = frequency_first(torch.cat(parts, -1))
+    models = [
+        started(part, low, section, beginning, options.seed, config)
+        for part, section in zip(parts, sections, strict=True)
+    ]
+    spectra = Sections(tuple(models), tuple(part.shape[-1] for part in parts))
+    room = heard(X_MFT, spectra.power(), low, config)
+    spectra, room = fit(X_MFT, spectra, room, iterations=CHECK_ROUND, beta=0.0, together=True)
+    foreign = strangers.foreign_energy(spectra, room, low, beginning.wary.nearness_N)
+    return foreign / float(X_MFT[list(analysis.mains)].abs().square().mean(0).sum() + start.TINY)
+
+
+def followed(
+    spectra: Sections,
+    parts: Sequence[Spectrum_MFT],
+    sections: Sequence[Section],
+    room: FastMnmf,
+    analysis: Analysis,
+    options: Options,
+    config: SessionConfig,
+) -> Sections:
+    """Return source-filter spectra in the place of low-rank ones."""
+    models = (
+        informed(part, model, room, analysis, section, config, options.seed)
+        for part, model, section in zip(parts, spectra.models, sections, strict=True)
+    )
+    return replace(spectra, models=tuple(models))
 
 
 def believed(beginning: Beginning, analysis: Analysis) -> Model:
@@ -258,7 +207,7 @@ def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, beginning: Beginning
     if beginning.halfway_NN is None:
         return gain_NF
     borrowed_NF = start.borrowed(heard_NMF[:players], analysis.spots, beginning.halfway_NN)
-    gain_NF[: 2 * players][borrowed_NF.repeat(2, 1)] = FORGOTTEN
+    gain_NF[: 2 * players][borrowed_NF.repeat(2, 1)] = strangers.FORGOTTEN
     return gain_NF
 
 
@@ -289,11 +238,11 @@ def started(
 
     Patterns of players and tails are found here; those of a dictionary, if there is one, come on top.
     """
-    power_NFT = beginning.power(X_MFT, section)
-    hop_s = analysis.stft.hop_samples / analysis.recording.sample_rate
-    power_NFT = torch.cat([power_NFT, start.tails(power_NFT, hop_s, config.rt60_s)])
+    early_NFT, other_NFT = beginning.power(X_MFT, section).tensor_split([len(analysis.players)])
+    power_NFT = torch.cat([early_NFT, start.tails(early_NFT, analysis.frame_s, config.rt60_s), other_NFT])
     rng = torch.Generator().manual_seed(seed)
     may_NT = analysis.playing(section, config.rt60_s)
+    may_NT = torch.cat([may_NT, may_NT.new_ones(len(other_NFT), may_NT.shape[1])])
     power_NFT = power_NFT * may_NT[:, None]
     known = None if W_NFK is None else Nmf.approximating(power_NFT, W_NFK.shape[-1], rng, W_NFK=W_NFK)
     # A dictionary never holds all that is played: patterns of its own take what it leaves.
@@ -340,14 +289,18 @@ def refitted(
     model: Model,
     options: Options,
     config: SessionConfig,
-) -> Nmf:
+) -> Nmf | Played:
     """Return the spectra of a section in the room as it was learned."""
     if number in model.spectra:
         return model.spectra[number]
     spectra = started(X_MFT, analysis, section, model.beginning, options.seed + number, config, model.W_NFK)
     spectra = spectra.rescale(model.gain_NF)
-    for room, rounds in ((model.diagonal, config.diagonal_rounds), (model.room, config.full_rounds // 2)):
-        spectra, _ = fit(X_MFT, spectra, room, iterations=rounds, beta=0.0, fixed_room=True, together=True)
+    alike = {"beta": 0.0, "fixed_room": True, "together": True}
+    spectra, _ = fit(X_MFT, spectra, model.diagonal, iterations=config.diagonal_rounds, **alike)
+    if analysis.sources == "source-filter":
+        spectra = informed(X_MFT, spectra, model.diagonal, analysis, section, config, options.seed)
+        spectra, _ = fit(X_MFT, spectra, model.diagonal, iterations=INFORMED_ROUNDS, **alike)
+    spectra, _ = fit(X_MFT, spectra, model.room, iterations=config.full_rounds // 2, **alike)
     return spectra
 
 

@@ -24,8 +24,9 @@ from ..errors import OptionError
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..stems import Block, Separation, Source
+from .analysis import Analysis, Section, analysed
 from .calibration import Calibration, adapted, read_calibration, suited
-from .players import Analysis, Model, Section, analysed, images, learned, powers
+from .players import Model, images, learned, powers
 from .plays import read_plays
 from .starts import from_tracks, named_start, renamed
 from .voices import separate_voices
@@ -90,7 +91,7 @@ def separate_session(
             raise OptionError("several microphones for --plays", "one")
         return replace(heard, config=dict(heard.config) | {"session": told})
     spotless = not set(names) <= set(spots)
-    analysis = analysed(recording, tuple(names), health.level_M, plays, options, config, spotless)
+    analysis = analysed(recording, tuple(names), health.level_M, plays, options, config, spotless, session.sources)
     if calibration is not None:
         analysis = suited(calibration, analysis, tuple(names))
     sections = planned(analysis, len(names), options, config)

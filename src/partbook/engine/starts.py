@@ -18,18 +18,20 @@ from ..audio import Recording
 from ..axes import Power_NFT, Spectrum_MFT
 from ..config import Options, VoicesConfig
 from ..pitch.tracks import Track
-from ..room import start
+from ..room import start, strangers
 from ..room.fullrank import FullRank
 from ..room.plan import Plan
 from . import voices
-from .players import Analysis, Begin, Beginning, Model, Section
+from .analysis import Analysis, Section
+from .players import Begin, Beginning, Model
+from .strangers import BAND_HZ, SHORTEST_S
 
 
 def named_start(name: str, recording: Recording, ids: Sequence[str], options: Options) -> Begin:
     """Return the start of a name of :data:`partbook.config.STARTS` for a recording of these players."""
     if name == "plan":
         return from_plan(planned_stage(recording, ids), ids)
-    return from_spots if name == "spot" else blindly(name, options.seed)
+    return warily if name == "spot" else blindly(name, options.seed)
 
 
 def planned_stage(recording: Recording, ids: Sequence[str]) -> Plan:
@@ -42,6 +44,28 @@ def from_spots(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
     """Return the beginning at the players' own spots, freed of what leaks in from the others."""
     bands = start.half_octaves(analysis.bin_hz, analysis.bins)
     return suppressed(analysis, start.leakage(X_MFT.abs().square(), analysis.spots, bands))
+
+
+def warily(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
+    """Return the beginning at the players' own spots, beside one that reckons with somebody who has none."""
+    known, spots, mains = from_spots(analysis, X_MFT), analysis.spots, analysis.mains
+    heard_s = X_MFT.shape[-1] * analysis.frame_s
+    if not mains or len(spots) < 2 or heard_s < SHORTEST_S:
+        return known
+    bands, power_MFT = start.half_octaves(analysis.bin_hz, analysis.bins), X_MFT.abs().square()
+    judged = [band for band in bands if band.start * analysis.bin_hz < BAND_HZ]
+    typical_NM = strangers.typical_leakage(power_MFT, spots, judged)
+    leakage_BNM = strangers.leakage_with_stranger(power_MFT, typical_NM, spots, mains, bands)
+    high = round(BAND_HZ / analysis.bin_hz) + 1
+
+    def power(X_MFT: Spectrum_MFT, section: Section) -> Power_NFT:
+        power_NFT = strangers.with_stranger(X_MFT.abs().square(), spots, mains, bands, leakage_BNM)
+        # What is alike at all microphones up there is noise.
+        power_NFT[:-1, high:], power_NFT[-1, high:] = known.power(X_MFT, section)[:, high:], 0
+        return power_NFT
+
+    wary = Beginning(power, known.halfway_NN, nearness_N=-typical_NM[:, list(mains)].log().mean(1))
+    return replace(known, wary=wary)
 
 
 def suppressed(analysis: Analysis, leakage_BNM: start.Leakage_BNM) -> Beginning:

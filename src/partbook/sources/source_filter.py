@@ -94,6 +94,9 @@ class SourceFilter:
         if part == "breathing":
             spectra_NKF = (self.broad_FI @ self.breath_NIK).mT
             return replace(self, breathing_NKT=step(self.breathing_NKT, lambda p: spectra_NKF @ (eq * p[:-1])))
+        if part == "eq":
+            plain_NFT = replace(self, eq_NF=torch.ones_like(self.eq_NF)).power()
+            return replace(self, eq_NF=step(self.eq_NF, lambda p: (plain_NFT * p).sum(-1)))
         last_F1 = self.eq_NF[-1, :, None]
         if part == "background":
             new = step(self.background_FK, lambda p: (last_F1 * p[-1]) @ self.presence_KT.T)
