@@ -171,7 +171,7 @@ MISTAKES = [
     ("separate", "session", "--spots", "Flute,Flute"),
     ("separate", "session", "--spots", "Flute,Short"),
     ("separate", "session", "--spots", "Flute,Slow"),
-    ("separate", "session", "--main", "Flute"),
+    ("separate", "session", "--main", "Flut"),
     ("separate", "session"),
     ("separate", "mix.wav", "--from", "9"),
     ("separate", "mix.wav", "--from", "nan"),

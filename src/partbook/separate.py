@@ -195,7 +195,8 @@ def separate_recording(
         from .engine.voices import separate_voices
 
         if session is not None:
-            raise OptionError("a session for --at, --align, --sources, --calibration and --plays", "voices", "--spots")
+            flags = "--at, --align, --sources, --calibration, --plays and --start"
+            raise OptionError(f"a session for {flags}", "voices", "--spots")
         singers, tracks = given_f0(recording, named_singers(voices), f0)
         separation = separate_voices(recording, singers, f0=tracks, options=options, on_progress=on_progress)
     return replace(separation, config=asdict(options) | dict(separation.config))
