@@ -112,3 +112,20 @@ def test_energy_of_nobody_is_that_of_patterns_that_are_not_near(model):
     expected = (room.heard_NMF()[0, 0] * spectra.models[0].W_NFK[0, :, 1]).sum() * 20
     assert energy == pytest.approx(float(expected), rel=1e-3)
     assert strangers.foreign_energy(spectra, room, analysis, nearness_N - 10) == 0
+
+
+def test_a_player_of_the_plan_without_a_spot_is_expected_however_faint(monkeypatch):
+    images, recording = recorded(stranger=True)
+    told = {"source": [{"name": name} for name in "ABCD"]}
+    said = []
+    monkeypatch.setattr(players, "UNMIKED", np.inf)
+    for setup in ({}, told):
+        lines = []
+        separate_session(
+            replace(recording, setup=setup),
+            options=Options(),
+            config=replace(QUICK, diagonal_rounds=2, full_rounds=1),
+            on_progress=lambda event, lines=lines: lines.append(event.message),
+        )
+        said.append(any("somebody without a spot" in line for line in lines))
+    assert said == [False, True]

@@ -18,7 +18,7 @@ from .. import wiener
 from ..axes import Gain_NM, Power_NFT, Spectrum_MFT
 from ..config import Options, SessionConfig
 from ..fit import fit
-from ..progress import OnProgress
+from ..progress import OnProgress, Progress
 from ..room import start
 from ..room.fastmnmf import FastMnmf, frequency_first, updated_g
 from ..room.fullrank import FullRank
@@ -125,6 +125,8 @@ def learned(
     if beginning.wary is not None:
         share = unmiked(parts, [sections[number] for number in chosen], analysis, beginning, options, config)
         beginning = beginning.wary if share > UNMIKED else beginning
+    if beginning.nearness_N is not None:
+        Progress("listen", 1, on_progress).step("somebody without a spot microphone plays: kept in the residual")
     spectra = Sections(
         tuple(
             started(part, analysis, sections[number], beginning, options.seed + number, config)

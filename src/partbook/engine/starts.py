@@ -31,7 +31,10 @@ def named_start(name: str, recording: Recording, ids: Sequence[str], options: Op
     """Return the start of a name of :data:`partbook.config.STARTS` for a recording of these players."""
     if name == "plan":
         return from_plan(planned_stage(recording, ids), ids)
-    return warily if name == "spot" else blindly(name, options.seed)
+    if name != "spot":
+        return blindly(name, options.seed)
+    listed = [str(entry["name"]).lower() for entry in recording.setup.get("source", ())]
+    return warily if set(listed) <= set(ids) else expecting_strangers
 
 
 def planned_stage(recording: Recording, ids: Sequence[str]) -> Plan:
@@ -66,6 +69,12 @@ def warily(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
 
     wary = Beginning(power, known.halfway_NN, nearness_N=-typical_NM[:, list(mains)].log().mean(1))
     return replace(known, wary=wary)
+
+
+def expecting_strangers(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
+    """Return the beginning that reckons with somebody who has no spot, wherever that can be told."""
+    known = warily(analysis, X_MFT)
+    return known.wary or known
 
 
 def suppressed(analysis: Analysis, leakage_BNM: start.Leakage_BNM) -> Beginning:
