@@ -3,11 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from partbook.dsp.bases import smooth_basis
 from partbook.dsp.divergence import beta_divergence
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
-from partbook.singer.model import Singer, SingerConfig
+from partbook.singer.model import Singer, SingerConfig, standing
 from partbook.singer.synth import power
+from partbook.train.weights import seeded
 
 RATE, STFT = 16000, Stft(1024, 256)
 BINS_HZ = torch.arange(STFT.bins) * (RATE / STFT.n_fft)
@@ -27,12 +29,12 @@ def scene(*f0_hz, batch=1):
     return tuple(each.expand(batch, *each.shape) for each in (x, combs, tracks, voices))
 
 
-def trained(order=0, seed=0):
+def trained(order=0, seed=0, fine=4):
     """Return a network whose every weight says something."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        singer = Singer(SingerConfig(bands=16, channels=8, order=order))
+        singer = Singer(SingerConfig(bands=16, channels=8, order=order, fine_channels=fine))
         for weight in singer.parameters():
             weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
     return singer.eval()
@@ -125,8 +127,46 @@ def test_a_rest_has_no_harmonics_and_silence_has_powers_too():
 def test_tracts_named_by_the_network_are_those_of_its_powers():
     x, combs, f0, _ = scene(220.0, 277.0)
     with torch.no_grad():
-        said = trained(10)(x, combs, f0, BINS_HZ)[-1]
+        said = trained(10, fine=0)(x, combs, f0, BINS_HZ)[-1]
     controls = replace(said.controls[0], noise_NIT=torch.zeros_like(said.controls[0].noise_NIT))
     sung = power(controls, combs[0], f0[0], BINS_HZ)
     peaks = combs[0] > 0.1
     assert (sung / said.lines()[0])[peaks].log10().abs().mean() < 0.05
+
+
+def test_what_looks_at_single_bins_begins_as_nothing_and_ends_at_its_edge():
+    x, combs, f0, _ = scene(220.0, 277.0)
+    plain, fine = (seeded(lambda c=c: Singer(SingerConfig(fine_channels=c, fine_hz=2000.0)), 0) for c in (0, 4))
+    fine.load_state_dict(plain.state_dict(), strict=False)
+    assert torch.allclose(powers(fine, x, combs, f0), powers(plain, x, combs, f0))
+    torch.nn.init.ones_(fine.finish.answer.bias)
+    gain = powers(fine, x, combs, f0) / powers(plain, x, combs, f0)
+    low = BINS_HZ < 2000
+    assert torch.allclose(gain[:, :, low], torch.tensor(torch.e)) and torch.allclose(gain[:, :, ~low], torch.ones(()))
+
+
+def test_a_partial_beside_its_line_can_be_learned_from_the_bins():
+    x, combs, f0, truth = scene(220.0, 277.0)
+    shifted = combs.roll(2, -2)
+    singer = seeded(lambda: Singer(SingerConfig(bands=16, channels=8, fine_channels=8)), 0)
+    optimiser = torch.optim.Adam(singer.finish.parameters(), 3e-3)
+    errors = []
+    for _ in range(25):
+        shares = (said := singer(x, shifted, f0, BINS_HZ)[-1].power()) / said.sum(1, keepdim=True)
+        errors.append((shares * x[:, None] - truth).square().sum() / truth.square().sum())
+        optimiser.zero_grad()
+        errors[-1].backward()
+        optimiser.step()
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_the_background_is_a_share_of_steady_noise_and_no_held_note():
+    bumps = smooth_basis(BINS_HZ, 16, 8000.0)
+    generator = torch.Generator().manual_seed(0)
+    noise = -torch.rand(1, len(BINS_HZ), 400, generator=generator).log()
+    alone = standing(noise, bumps).exp()
+    assert (alone > 0.1).all() and (alone < 0.5).all()
+    note = noise.clone()
+    note[:, 40] += 1e4
+    assert (standing(note, bumps).exp() / alone).max() < 4
+    assert torch.isfinite(standing(torch.zeros_like(noise), bumps)).all()

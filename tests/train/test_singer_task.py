@@ -6,7 +6,7 @@ import torch
 
 from partbook.singer.model import SingerConfig
 from partbook.train.loop import LoopConfig, train
-from partbook.train.singer import RATE, SingerTask, SingerTaskConfig, combs, frames, mistaken, resting
+from partbook.train.singer import RATE, SingerTask, SingerTaskConfig, combs, frames, mistaken, resting, strayed
 
 SMALL = SingerTaskConfig(
     SingerConfig(bands=12, channels=6, rounds=2, dilations=(1,)), pieces=2, scenes=1, seconds=1.0, voices=(4,)
@@ -41,7 +41,7 @@ def test_the_loss_sees_recordings_of_several_voices_never_one(task):
 def test_recordings_and_noise_are_the_mixture(task):
     batch = task.batch(0, 0)
     rest = batch.mixture_BFT - batch.recordings_GBFT.sum(0)
-    assert 0 < rest.abs().square().mean() < 10**-2 * batch.mixture_BFT.abs().square().mean()
+    assert 0 < rest.abs().square().mean() < 10**-1.4 * batch.mixture_BFT.abs().square().mean()
 
 
 def test_training_lowers_the_loss_and_resumes_exactly(task, renders, tmp_path):
@@ -103,3 +103,14 @@ def test_a_voice_that_rests_has_neither_sound_nor_f0():
     assert np.array_equal(heard[:, ::128] > 0, told[:, :100] > 0) and np.abs(np.diff(heard)).max() < 0.01
     for same, given in zip(resting(parts, f0, 0.0, np.random.default_rng(0)), (parts, f0), strict=True):
         assert np.array_equal(same, given)
+
+
+def test_an_f0_that_strays_follows_others_for_a_while_or_sounds_in_rests():
+    truth = np.stack([np.full(300, hz) for hz in (110.0, 165.0, 220.0)])
+    truth[:, 100:150] = 0
+    told = np.stack([strayed(truth, np.random.default_rng(seed)) for seed in range(60)])
+    astray = told != truth
+    assert 0.02 < astray.mean() < 0.3 and (told >= 0).all()
+    assert (told[:, :, 100:150] > 0).any() and not told[:, :, 100:150].all(-1).any(-1).all()
+    others = (told[:, 0] == 165) | (told[:, 0] == 220)
+    assert 0 < others[:, truth[0] > 0].mean() < 0.1

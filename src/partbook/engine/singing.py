@@ -1,8 +1,8 @@
-"""The powers of voices as the trained network says them, in the place of a fit or before one.
+"""The powers of voices as the trained network says them, by themselves or beside those of a fit.
 
-What is left for a fit after the network is how much a recording has of each voice's harmonics, of what surrounds them
-and of its noise: three levels per voice (:mod:`partbook.sources.levels`). Anything freer loses again what the network
-knows, for the likelihood keeps rising while a voice takes what is another's.
+A fit that begins with what the network says loses it again: the likelihood keeps rising while a voice takes what is
+another's, even where there is nothing to fit but three levels per voice. Two opinions of the same recording, each come
+to by itself, do better: a fit knows what lasts through a stretch, the network what voices are like.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from ..axes import Power_FT, Power_NFT
-from ..fit import fit
-from ..room.single import Single
 from ..singer.model import Singer, SingerConfig
-from ..sources import levels
 from ..zoo import load
 
 MODEL = "singer"
 """Name of the weights in the zoo."""
+
+NOISE_SHARE, BACKGROUND_SHARE = 0.2, 0.1
+"""Of what the network says of the noise of voices, and of the background, so much is believed: the singers that it
+learned from breathe harder than those of recordings."""
 
 
 @lru_cache(maxsize=1)
@@ -42,8 +43,6 @@ def sung_power(
     f0_hz: Float[Tensor, "N T"],
     bins_hz: Float[Tensor, " F"],
     *,
-    rounds: int = 8,
-    beta: float = 0.25,
     singer: Singer | None = None,
 ) -> Power_NFT:
     """Return the power of every voice, and of the background last, as :mod:`partbook.sources.source_filter` does.
@@ -58,19 +57,20 @@ def sung_power(
         F0 in the frames, 0 where unvoiced.
     bins_hz
         Frequencies of the bins.
-    rounds, beta
-        Of the fit of levels, and its divergence; 0 rounds leave the network's word as it is.
     singer
         Another network than the one that comes with Partbook.
     """
     level = power_FT.mean().clamp_min(1e-12)
     comb_NFT = combs_NRFT.sum(1).abs().square()
     said = (singer or trained())((power_FT / level)[None], comb_NFT[None], f0_hz[None], bins_hz)[-1]
-    lines_NFT, voiced_NFT, whole_NFT = (each[0] for each in (said.lines(), said.voiced(), said.power()))
-    patterns_KNFT = torch.stack([lines_NFT, voiced_NFT - lines_NFT, whole_NFT - voiced_NFT])
-    known = levels.start(patterns_KNFT, said.background()[0].expand_as(power_FT).contiguous())
-    known, _ = fit(power_FT / level, known, Single(), iterations=rounds, beta=beta, fixed_room=True)
-    return level * known.power()
+    voiced_NFT, background_FT = said.voiced()[0], said.background()[0].expand_as(power_FT)
+    voices_NFT = voiced_NFT + NOISE_SHARE * (said.power()[0] - voiced_NFT)
+    return level * torch.cat([voices_NFT, BACKGROUND_SHARE * background_FT[None]])
 
 
-__all__ = ["MODEL", "sung_power", "trained"]
+def blended(one_NFT: Power_NFT, other_NFT: Power_NFT, weight: float) -> Power_NFT:
+    """Return the geometric mean of two opinions of the same powers, the first with a weight from 0 to 1."""
+    return one_NFT**weight * other_NFT ** (1 - weight)
+
+
+__all__ = ["BACKGROUND_SHARE", "MODEL", "NOISE_SHARE", "blended", "sung_power", "trained"]

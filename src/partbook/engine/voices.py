@@ -1,7 +1,7 @@
 """One recording of voices: F0 tracks → powers of the voices → coherent Wiener filter, block by block.
 
-The powers are those of source-filter models: fitted to the recording, or said by a network that learned how voices
-sound, with their levels fitted.
+The powers are those of source-filter models: fitted to the recording, said by a network that learned how voices sound,
+or the mean of both.
 
 Everything is done on the recording's own samples and spectrum: the model reads the bins below the edge of the analysed
 band, and what lies above is shared out by :func:`partbook.wiener.extended`. The combs of the F0 tracks are synthesised
@@ -35,7 +35,7 @@ from ..sources import source_filter
 from ..stems import Block, Separation, Source
 from ..wiener import extended, masks
 from .adapting import Heard, adapted
-from .singing import sung_power, trained
+from .singing import blended, sung_power, trained
 
 
 def separate_voices(
@@ -160,17 +160,15 @@ def separate_stretch(
         return torch.zeros(len(tracks), *x_MS.shape)
     combs_NRFT = analysis.combs(tracks, start, samples)
     bins_hz = analysis.bins_hz
-    if options.model == "fit":
-        generator = torch.Generator().manual_seed(options.seed)
-        lambda_NFT = modelled(power_FT / level, combs_NRFT, analysis, generator, config).power()
-        coherence = config.coherence
-    else:
-        rounds = config.level_iterations if options.model == "both" else 0
+    opinions = []
+    if options.model != "fit":
         f0_NT = analysis.f0_hz(tracks, start, samples)
-        lambda_NFT = sung_power(
-            power_FT / level, combs_NRFT, f0_NT, bins_hz, rounds=rounds, beta=config.beta, singer=singer
-        )
-        coherence = config.sung_coherence
+        opinions.append(sung_power(power_FT / level, combs_NRFT, f0_NT, bins_hz, singer=singer))
+    if options.model != "network":
+        generator = torch.Generator().manual_seed(options.seed)
+        opinions.append(modelled(power_FT / level, combs_NRFT, analysis, generator, config).power())
+    lambda_NFT = opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
+    coherence = config.coherence if options.model == "fit" else config.sung_coherence
     scaled_MFT = X_MFT / level.sqrt()
     share_F = coherence * torch.exp(-((bins_hz / config.coherence_hz) ** 2))
     low = int((bins_hz < config.coherent_band_hz).sum())

@@ -15,6 +15,9 @@ iteration in the manner of Hershey, Le Roux & Weninger, "Deep unfolding: model-b
 architectures", 2014). Untrained it is a fit of a few rounds. Trained on mixtures it knows how the spectra of voices
 look, so it can say what a voice does where another covers it.
 
+At last a :class:`~partbook.singer.finish.Finish` looks at single bins: where the F0 is a little off, a partial wavers
+or a room rings, they show what no band can say, and every bin of every voice gets a gain.
+
 No waveform is made on this way. Where all-pole tracts are wanted (``order`` above 0), the last round also names line
 spectral frequencies, gain and roll-off, and the filter is theirs; :mod:`partbook.singer.synth` can then sing them.
 """
@@ -28,10 +31,12 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from ..dsp.allpole import line_spectral_frequencies, power_response
 from ..dsp.bases import mel, smooth_basis
 from .encoder import Bands, Encoder
+from .finish import Finish
 from .synth import Controls
 
 FLOOR = 1e-6
@@ -45,6 +50,9 @@ ANSWERS = 3
 
 SKIRT_HZ = 35.0
 """Half width of a skirt."""
+
+BACKGROUND_FLOOR, BACKGROUND_SHARE = 1e-9, 0.3
+"""Least power, and how much of steady noise is taken for the background, which must not eat what voices fade to."""
 
 FALL_HZ = 400.0
 """Above it the spectra that the rounds begin with fall by 12 dB per octave."""
@@ -70,6 +78,10 @@ class SingerConfig:
         Rounds of the iteration; width and layers of the encoder of each.
     order
         Order of the all-pole tract, even; 0 leaves the filter to the bands.
+    fine_channels, fine_dilations
+        Width and layers of what looks at single bins; 0 leaves the powers to the bands.
+    fine_hz
+        Up to where it looks.
     """
 
     bands: int = 36
@@ -78,6 +90,9 @@ class SingerConfig:
     channels: int = 16
     dilations: tuple[int, ...] = (1, 3)
     order: int = 0
+    fine_channels: int = 0
+    fine_dilations: tuple[int, ...] = (1, 3)
+    fine_hz: float = 4000.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,8 @@ class Spectra:
         Power of the all-pole tracts, where the network names them, to be used in the place of the filters.
     controls
         Those tracts, one set per mixture.
+    gain_BNFT
+        Gain of every bin of a voice, where single bins were looked at.
     """
 
     filter_BNJT: Float[Tensor, "B N J T"]
@@ -111,16 +128,20 @@ class Spectra:
     skirt_BNFT: Float[Tensor, "B N F T"]
     tract_BNFT: Float[Tensor, "B N F T"] | None = None
     controls: tuple[Controls, ...] = ()
+    gain_BNFT: Float[Tensor, "B N F T"] | None = None
 
     def lines(self) -> Float[Tensor, "B N F T"]:
         """Return the power of the harmonics alone."""
         if self.tract_BNFT is not None:
-            return self.comb_BNFT * self.tract_BNFT
-        return self.comb_BNFT * (self.bumps_FJ @ self.filter_BNJT.exp())
+            return self._gained(self.comb_BNFT * self.tract_BNFT)
+        return self._gained(self.comb_BNFT * (self.bumps_FJ @ self.filter_BNJT.exp()))
+
+    def _gained(self, power_BNFT: Tensor) -> Tensor:
+        return power_BNFT if self.gain_BNFT is None else power_BNFT * self.gain_BNFT
 
     def voiced(self) -> Float[Tensor, "B N F T"]:
         """Return the power of the harmonics and of what surrounds them."""
-        return self.lines() + self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
+        return self.lines() + self._gained(self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp()))
 
     def power(self) -> Float[Tensor, "B N F T"]:
         """Return the power of every voice."""
@@ -129,7 +150,7 @@ class Spectra:
     @cached_property
     def _power_BNFT(self) -> Float[Tensor, "B N F T"]:
         # Asked for by the next round and by the loss.
-        return self.voiced() + self.bumps_FJ @ self.noise_BNJT.exp()
+        return self.voiced() + self._gained(self.bumps_FJ @ self.noise_BNJT.exp())
 
     def background(self) -> Float[Tensor, "B F 1"]:
         """Return the power of what no voice makes, the same in all frames."""
@@ -151,6 +172,8 @@ class Singer(nn.Module):
         self.rounds = nn.ModuleList(
             Encoder(HEARD, ANSWERS, config.channels, config.bands, config.dilations) for _ in range(config.rounds)
         )
+        if config.fine_channels:
+            self.finish = Finish(config.fine_channels, config.fine_dilations)
         if config.order:
             self.tract = nn.Linear(config.channels * config.bands, config.order + 3)
             nn.init.zeros_(self.tract.weight)
@@ -179,7 +202,7 @@ class Singer(nn.Module):
         scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config)
         said, told = scene.start(), []
         for encoder in self.rounds:
-            heard, steps, background = scene.heard(said)
+            heard, steps = scene.heard(said)
             answer_BNAJT, last = encoder(heard)
             before = (said.filter_BNJT, said.noise_BNJT, said.loose_BNJT)
             after = [
@@ -187,13 +210,22 @@ class Singer(nn.Module):
                 for n, (was, step) in enumerate(zip(before, steps, strict=True))
             ]
             filter_BNJT, noise_BNJT, loose_BNJT = after
-            said = replace(
-                said, filter_BNJT=filter_BNJT, noise_BNJT=noise_BNJT, loose_BNJT=loose_BNJT, background_BJ=background
-            )
+            said = replace(said, filter_BNJT=filter_BNJT, noise_BNJT=noise_BNJT, loose_BNJT=loose_BNJT)
             told.append(said)
         if self.config.order:
             told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
+        if self.config.fine_channels:
+            told.append(self._finished(told[-1], power_BFT, bins_hz))
         return tuple(told)
+
+    def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor) -> Spectra:
+        """Return the spectra with gains of their bins."""
+        count = int((bins_hz < self.config.fine_hz).sum())
+        lines_BNFT, background_BF1 = said.lines()[:, :, :count], said.background()[:, :count]
+        x_BFT = power_BFT[:, :count]
+        logs = self.finish(x_BFT, said.power()[:, :, :count], lines_BNFT, background_BF1.expand_as(x_BFT))
+        gain = pad(logs.exp(), (0, 0, 0, len(bins_hz) - count), value=1.0)
+        return replace(said, gain_BNFT=gain)
 
     def _with_tracts(self, said: Spectra, last: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with all-pole filters in the place of the bands'."""
@@ -249,12 +281,12 @@ class _Scene:
         modelled = (self.bumps_FJ @ filter_BNJT.exp()) * self.comb + self.bumps_FJ @ noise_BNJT.exp()
         level = (self.x.mean((1, 2)) / modelled.sum(1).mean((1, 2)).clamp_min(1e-12)).clamp_min(FLOOR).log()
         level = level[:, None, None, None]
-        background = torch.full((self.shape[0], self.shape[2]), math.log(1e-3)).to(self.x)
+        background = standing(self.x, self.bumps_FJ)
         logs = (filter_BNJT + level, loose_BNJT + level, noise_BNJT + level)
         return Spectra(*logs, background, self.bumps_FJ, self.comb, self.skirt)
 
-    def heard(self, said: Spectra) -> tuple[Bands, tuple[Tensor, Tensor, Tensor], Tensor]:
-        """Return what the encoder hears, steps of filter, noise and skirt along their pull, and the next background."""
+    def heard(self, said: Spectra) -> tuple[Bands, tuple[Tensor, Tensor, Tensor]]:
+        """Return what the encoder hears, and steps of filter, noise and skirt along their pull."""
         y = said.power().sum(1) + said.background() + 1e-8
         inverse, ratio = 1 / y, self.x / y
         steep = ratio * inverse
@@ -275,11 +307,21 @@ class _Scene:
         parts = (said.filter_BNJT / 3, pull, pull_loud, claimed / 3, said.noise_BNJT / 3, *shared, claimed_noise / 3)
         loose = (said.loose_BNJT / 3, pull_loose, claimed_loose / 3)
         heard = torch.stack([*parts, *loose, *self.constant], 2)
-        background = said.background_BJ + STEP * (_log(up_noise.mean(2)) - _log(down_noise.mean(2))).clamp(-3, 3)
         step = STEP * pull * torch.sigmoid(claimed + 3)
         step_noise = 0.5 * STEP * shared[0] * torch.sigmoid(claimed_noise + 3)
         step_loose = 0.5 * STEP * pull_loose * torch.sigmoid(claimed_loose + 3)
-        return heard, (step, step_noise, step_loose), background.clamp(-14, 2)
+        return heard, (step, step_noise, step_loose)
+
+
+def standing(power_BFT: Float[Tensor, "B F T"], bumps_FJ: Float[Tensor, "F J"]) -> Float[Tensor, "B J"]:
+    """Return the log power, in bands, of what is there even when a bin is at its quietest.
+
+    The tenth percentile of steady noise is a tenth of its power. Logarithms are averaged over a band: a held note
+    fills few of its bins.
+    """
+    rank = max(1, round(0.1 * power_BFT.shape[-1]))
+    quiet_BF = (power_BFT + BACKGROUND_FLOOR).kthvalue(rank, -1).values.log()
+    return (quiet_BF @ bumps_FJ) / (bumps_FJ.sum(0) + 1e-6) + math.log(BACKGROUND_SHARE / 0.1)
 
 
 def smeared(comb_BNFT: Float[Tensor, "*axes F T"], bin_hz: float) -> Float[Tensor, "*axes F T"]:
@@ -295,4 +337,4 @@ def _log(x: Tensor) -> Tensor:
     return (x + FLOOR).log()
 
 
-__all__ = ["Singer", "SingerConfig", "Spectra", "centres", "smeared"]
+__all__ = ["Singer", "SingerConfig", "Spectra", "centres", "smeared", "standing"]

@@ -27,8 +27,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from ..dsp.divergence import beta_divergence
 from ..dsp.stft import Stft
+from ..singer.judging import likelihood, masked_error
 
 SIZES = (2048, 1024, 512, 256, 128, 64)
 """Windows of :func:`multi_resolution`, in samples at 16 kHz."""
@@ -90,20 +90,6 @@ def damped(z: Complex[Tensor, "*axes"], samples: int) -> Float[Tensor, "*axes S"
     at = torch.arange(samples, device=z.device)
     # Powers of the polar form: exact for long signals, and smooth in z.
     return (z.abs().clamp_min(_TINY)[..., None] ** at) * torch.cos(z.angle()[..., None] * at)
-
-
-def likelihood(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: float, floor: float) -> Float[Tensor, ""]:
-    """Return the mean beta divergence of observed from modelled powers, both raised by a floor."""
-    return beta_divergence(x + floor, y + floor, beta) / x.numel()
-
-
-def masked_error(
-    X_BFT: Complex[Tensor, "B F T"], target_BFT: Complex[Tensor, "B F T"], mask_BFT: Float[Tensor, "B F T"]
-) -> Float[Tensor, ""]:
-    """Return the mean error in dB, relative to the target, of a mask on a mixture."""
-    error = (target_BFT - mask_BFT * X_BFT).abs().square().sum((-1, -2))
-    energy = target_BFT.abs().square().sum((-1, -2))
-    return (10 * torch.log10((error + _TINY) / (energy + _TINY) + 1e-4)).mean()
 
 
 def salience_sum(voices_NFT: Float[Tensor, "*axes N F T"], mixture_FT: Float[Tensor, "*axes F T"]) -> Float[Tensor, ""]:

@@ -5,8 +5,7 @@ voices, and says the power of each; the loss compares what it says of *one recor
 recording (as in Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020, where
 the network must find out itself which voices belong together; here the F0 says so). No voice is ever heard alone: both
 recordings are mixtures. A network that does not care which F0 belongs to which recording can only do well by telling
-every voice from every other. The expectation under a beta divergence is least at the posterior mean of the power, which
-is what a Wiener filter wants; a second term is the error of that filter itself.
+every voice from every other. What it is judged by: :mod:`partbook.singer.judging`.
 
 Where scenes hold a single recording (``together``), what is left is the likelihood of the mixture, the loss of a fit,
 amortised over many mixtures. This is what an ensemble's own recordings allow.
@@ -25,18 +24,15 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from ..data.wear import coloured, in_some_room, noisy
+from ..data.wear import coded, coloured, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
-from ..singer.model import Singer, SingerConfig, Spectra
-from .losses import likelihood, masked_error
+from ..singer.judging import judged
+from ..singer.model import Singer, SingerConfig
 from .pitch import HELD_OUT, rendered
 from .weights import seeded
 
 RATE = 16_000
-FLOOR = 1e-6
-"""Of powers in the likelihood, whose mean is 1."""
-
 _HOP = 128
 """Samples from frame to frame of the rendered F0: 8 ms."""
 
@@ -67,8 +63,12 @@ class SingerTaskConfig:
         Share of voices that pause for a while, so that the others are heard in smaller company.
     in_room
         Share of scenes in a room.
+    coded
+        Share of scenes with what a lossy coder leaves.
     f0_cents, f0_gaps
         Errors of the F0 that the network is given: standard deviation, and most gaps per voice.
+    f0_strays
+        Share of scenes in which F0 strays for some stretches.
     together
         Whether scenes hold one recording only.
     """
@@ -81,7 +81,7 @@ class SingerTaskConfig:
     window_s: float = 0.128
     overlap: int = 4
     beta: float = 0.0
-    likelihood: float = 0.05
+    likelihood: float = 0.02
     error: float = 0.1
     earlier: float = 0.25
     level_db: tuple[float, float] = (2.0, 10.0)
@@ -89,6 +89,8 @@ class SingerTaskConfig:
     in_room: float = 0.4
     f0_cents: float = 6.0
     f0_gaps: int = 3
+    f0_strays: float = 0.5
+    coded: float = 0.2
     together: bool = False
 
 
@@ -148,28 +150,15 @@ class SingerTask:
 
     def loss(self, batch: Scenes) -> tuple[Tensor, Mapping[str, float]]:
         """Return the loss over all rounds, and the parts of the last."""
-        level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12)
-        x = batch.mixture_BFT.abs().square() / level
-        told = self.model(x, batch.comb_BNFT, batch.f0_hz, self.bins_hz)
-        total = x.new_zeros(())
+        level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12).sqrt()
+        X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
+        told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz)
+        total = told[-1].filter_BNJT.new_zeros(())
         for number, said in enumerate(told):
-            fits, errors = self._judged(said, batch, x, level)
+            fits, errors = judged(said, X_BFT, recordings_GBFT, batch.groups, self.config.beta)
             weight = 1.0 if number == len(told) - 1 else self.config.earlier
             total = total + weight * (self.config.likelihood * fits + self.config.error * errors)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
-
-    def _judged(self, said: Spectra, batch: Scenes, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the divergence and the filter's error in dB, means over the recordings."""
-        lambda_BNFT = said.power()
-        y = lambda_BNFT.sum(1) + said.background()
-        if len(batch.groups) == 1:
-            return likelihood(x, y, self.config.beta, FLOOR), x.new_zeros(())
-        fits, errors = [], []
-        for recording_BFT, group in zip(batch.recordings_GBFT, batch.groups, strict=True):
-            power = lambda_BNFT[:, list(group)].sum(1)
-            fits.append(likelihood(recording_BFT.abs().square() / level, power, self.config.beta, FLOOR))
-            errors.append(masked_error(batch.mixture_BFT, recording_BFT, power / (y + 1e-8)))
-        return torch.stack(fits).mean(), torch.stack(errors).mean()
 
     def check(self) -> Mapping[str, float]:
         """Return likelihood and error in dB on held-out pieces."""
@@ -196,7 +185,12 @@ class SingerTask:
             parts_NS = in_some_room(parts_NS, RATE, rng)
         mixture_S = parts_NS.sum(0)
         given = np.stack([mistaken(track, rng, self.config.f0_cents, self.config.f0_gaps) for track in f0_NT])
-        return parts_NS, noisy(mixture_S, RATE, rng) - mixture_S, given
+        if rng.random() < self.config.f0_strays:
+            given = strayed(given, rng)
+        heard_S = noisy(mixture_S, RATE, rng)
+        if rng.random() < self.config.coded:
+            heard_S = coded(heard_S, RATE, rng)
+        return parts_NS, heard_S - mixture_S, given
 
 
 def combs(f0_BNT: Float[Tensor, "B N T"], stft: Stft, samples: int) -> Float[Tensor, "B N F2 T2"]:
@@ -247,6 +241,25 @@ def mistaken(f0_hz: np.ndarray, rng: np.random.Generator, cents: float, gaps: in
     return np.where(np.abs(nearest - np.arange(count)) <= late, told[nearest], 0.0)
 
 
+def strayed(f0_NT: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return F0 tracks that for some stretches follow another voice, some other pitch, or go on where nobody sounds."""
+    told = f0_NT.copy()
+    voices, count = f0_NT.shape
+    for _ in range(rng.integers(1, 2 * voices + 1)):
+        n, at = rng.integers(voices), rng.integers(count)
+        here = slice(at, at + int(np.exp(rng.uniform(np.log(6), np.log(90)))))
+        chance = rng.random()
+        if chance < 0.3:
+            told[n, here] = f0_NT[rng.integers(voices), here]
+        elif chance < 0.7:
+            semitones = rng.choice([-12, 12, rng.uniform(-5, 5), rng.uniform(-12, 12)], p=[0.1, 0.1, 0.5, 0.3])
+            told[n, here] = f0_NT[n, here] * 2 ** (semitones / 12)
+        elif (f0_NT[n] > 0).any():
+            silent = np.flatnonzero(told[n, here] == 0) + at
+            told[n, silent] = rng.choice(f0_NT[n][f0_NT[n] > 0]) * 2 ** (rng.uniform(-1, 1) / 6)
+    return told
+
+
 def _stretch(path: Path, samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
     """Read a random stretch of a piece; None where fewer than two of its parts sound, for then it is no mixture."""
     from safetensors.numpy import safe_open
@@ -268,4 +281,4 @@ def _groups(voices: int, rng: np.random.Generator, together: bool) -> tuple[tupl
     return (order,) if together or voices < 4 else (order[: voices // 2], order[voices // 2 :])
 
 
-__all__ = ["RATE", "Scenes", "SingerTask", "SingerTaskConfig", "combs", "frames", "mistaken", "resting"]
+__all__ = ["RATE", "Scenes", "SingerTask", "SingerTaskConfig", "combs", "frames", "mistaken", "resting", "strayed"]

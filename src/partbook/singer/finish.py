@@ -1,0 +1,104 @@
+"""What is said about single bins after everything has been said about bands.
+
+Bands say how loud a voice is around a frequency; how its partials look there follows from its F0. Where the F0 is a
+little off, a partial wavers, a room still rings or the recording was coded, the bins themselves show it: there is more
+than the model here and less beside it. A small network looks at that, a few bins and frames around, and says a gain for
+every bin of every voice. It begins as no gain at all.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu
+
+SEEN = 10
+"""Channels that are seen of a voice."""
+
+RINGING_FRAMES = (2.0, 8.0)
+"""Frames in which the tails that are seen fall by a factor e."""
+
+_LEAST, _MOST = -6.0, 6.0
+
+
+class Around(nn.Module):
+    """Look at the neighbouring bins and frames; what comes in is added to what goes out."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(channels, channels, 3, padding=(1, dilation), dilation=(1, dilation))
+        self.out = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, h: Float[Tensor, "K C F T"]) -> Float[Tensor, "K C F T"]:
+        """Return the next layer's input."""
+        return h + self.out(relu(self.around(relu(h))))
+
+
+class Finish(nn.Module):
+    """From powers to log gains.
+
+    Parameters
+    ----------
+    channels, dilations
+        Width, and steps in frames of every layer.
+    """
+
+    def __init__(self, channels: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.entry = nn.Conv2d(SEEN, channels, 3, padding=1)
+        self.layers = nn.Sequential(*(Around(channels, dilation) for dilation in dilations))
+        self.answer = nn.Conv2d(channels, 1, 1)
+        nn.init.zeros_(self.answer.weight)
+        nn.init.zeros_(self.answer.bias)
+
+    def forward(
+        self,
+        power_BFT: Float[Tensor, "B F T"],
+        model_BNFT: Float[Tensor, "B N F T"],
+        lines_BNFT: Float[Tensor, "B N F T"],
+        rest_BFT: Float[Tensor, "B F T"],
+    ) -> Float[Tensor, "B N F T"]:
+        """Return log gains.
+
+        Parameters
+        ----------
+        power_BFT
+            Of the mixtures.
+        model_BNFT, lines_BNFT
+            Of the voices, and of their harmonics alone.
+        rest_BFT
+            Of what no voice makes.
+        """
+        seen = seen_of(power_BFT, model_BNFT, lines_BNFT, rest_BFT)
+        flat = seen.flatten(0, 1).to(memory_format=torch.channels_last)
+        logs = self.answer(relu(self.layers(self.entry(flat))))
+        return logs.unflatten(0, seen.shape[:2])[:, :, 0].clamp(_LEAST, _MOST)
+
+
+def seen_of(power_BFT: Tensor, model_BNFT: Tensor, lines_BNFT: Tensor, rest_BFT: Tensor) -> Float[Tensor, "B N C F T"]:
+    """Return what the network sees of every voice: logarithms of powers relative to each other."""
+    y = (model_BNFT.sum(1) + rest_BFT + 1e-8)[:, None]
+    off = ((power_BFT[:, None] + 1e-6) / (y + 1e-6)).log().clamp(-8, 8)
+    share = (model_BNFT / y).clamp_min(1e-7)
+    others = (1 - share).clamp_min(1e-7)
+    of_lines = ((lines_BNFT + 1e-7) / (model_BNFT + 1e-7)).log()
+    level = (y + 1e-6).log().expand_as(share)
+    height = torch.linspace(-1, 1, y.shape[-2]).to(y)[:, None].expand_as(share)
+    tails = [((ringing(model_BNFT, frames) + 1e-7) / (model_BNFT + 1e-7)).log() for frames in RINGING_FRAMES]
+    sharpest = ((lines_BNFT + 1e-7) / (lines_BNFT.amax(-2, keepdim=True) + 1e-7)).log()
+    heard = ((share * power_BFT[:, None]) + 1e-6).log()
+    whole = (off.expand_as(share) / 2, share.log() / 3, others.log() / 3, of_lines / 4, level / 4, height)
+    return torch.stack([*whole, *(tail / 3 for tail in tails), sharpest / 5, heard / 4], 2)
+
+
+def ringing(x: Float[Tensor, "... T"], frames: float, reach: int = 12) -> Float[Tensor, "... T"]:
+    """Return the sum of a power's past, falling by a factor e in so many frames; the present is left out."""
+    weights = torch.exp(-torch.arange(reach, 0, -1) / frames).to(x)
+    past = pad(x, (reach, 0))
+    return sum(weight * past[..., k : k + x.shape[-1]] for k, weight in enumerate(weights)) / weights.sum()
+
+
+__all__ = ["Around", "Finish", "ringing", "seen_of"]
