@@ -306,7 +306,9 @@ def adapted(
     sources
         As :class:`~partbook.config.SessionOptions` names them.
     """
-    to_here_M = (analysis.scale_M / calibration.scale_M).to(torch.complex128)
+    to_here_M = analysis.scale_M / calibration.scale_M
+    # How loud all of it was is of no consequence, and floors of the fit are those of unit level.
+    to_here_M = (to_here_M / to_here_M.log().mean().exp()).to(torch.complex128)
     basis_FMM = (calibration.Q_FMM * to_here_M).to(analysis.device)
     diagonal = FastMnmf(basis_FMM, calibration.g_NM.to(analysis.device))
     room = FullRank(basis_FMM, calibration.R_FNMM.to(analysis.device))
