@@ -39,15 +39,17 @@ def test_silence_has_finite_powers():
     assert torch.isfinite(sung_power(0 * x, 0 * combs, 0 * f0, BINS_HZ, singer=SINGER)).all()
 
 
-def test_the_shipped_network_names_powers_that_tell_voices_apart():
+def test_the_shipped_network_tells_voices_apart_nearly_as_well_as_their_true_powers():
     _, combs, f0 = scene(220.0, 277.0, 415.0)
     assert sum(weight.numel() for weight in trained().parameters()) < 50_000
     voices = combs.sum(1) / (1 + (BINS_HZ / 700) ** 2)[:, None]
     x = voices.sum(0).abs() ** 2
     powers = sung_power(x, combs, f0, BINS_HZ)
-    parts = powers[:-1] / powers.sum(0) * voices.sum(0)
-    error, energy = ((each.abs() ** 2).sum((1, 2)) for each in (parts - voices, voices))
-    assert (10 * (energy / error).log10()).min() > 10
+    found, best = (
+        10 * ((voices.abs() ** 2).sum((1, 2)) / ((mask * voices.sum(0) - voices).abs() ** 2).sum((1, 2))).log10()
+        for mask in (powers[:-1] / powers.sum(0), voices.abs() ** 2 / (voices.abs() ** 2).sum(0))
+    )
+    assert (best - found).max() < 3, "of the mask that knows the voices"
 
 
 def test_two_opinions_meet_between_and_a_weight_of_one_is_the_first():
