@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from partbook.audio import Microphone, Recording
+
 from .material import OUT, REPOSITORY, SHARED
 
 SCORED_SECONDS, SCORED_RATE = 60, 44_100
+SPOTS, MAIN = ["Violin1", "Violin2", "Flute", "Clarinet", "Cello"], ["Left", "Center", "Right"]
 
 Job = Callable[[Path], Callable[[], object]]
 """Sets something up in an empty folder and returns what is to be timed."""
@@ -147,8 +151,55 @@ def separate_session(folder: Path) -> Callable[[], object]:
     for path in sorted((SHARED / "ensembles/quintet_session/mics").glob("*.flac")):
         samples, rate = soundfile.read(path)
         soundfile.write(recorded / path.name, np.concatenate([samples, samples[: 2 * rate]])[: 12 * rate], rate)
-    spots, main = ["Violin1", "Violin2", "Flute", "Clarinet", "Cello"], ["Left", "Center", "Right"]
-    return lambda: separate_into(folder, recorded, spots=spots, main=main)
+    return lambda: separate_into(folder, recorded, spots=SPOTS, main=MAIN)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A recording that goes round and round, of any length and held only once."""
+
+    recording: Recording
+    length: int
+    name: str = "repeated"
+    start: int = 0
+    setup: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.recording.sample_rate
+
+    @property
+    def microphones(self) -> tuple[Microphone, ...]:
+        """Those of the recording."""
+        return self.recording.microphones
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return samples ``start`` to ``stop`` of every channel."""
+        once = self.recording.read(0, self.recording.length)
+        return np.take(once, np.arange(start, stop), axis=1, mode="wrap")
+
+
+def long_session(minutes: int, rounds: int) -> Job:
+    """Separate a long session of eight microphones at 48 kHz in so many rounds; nothing is written."""
+
+    def job(folder: Path) -> Callable[[], object]:
+        from partbook.audio import open_session
+        from partbook.config import Options, SessionConfig
+        from partbook.engine.session import separate_session
+
+        once = open_session(SHARED / "ensembles/quintet_session/mics", spots=SPOTS, main=MAIN)
+        recording = Repeated(once, minutes * 60 * once.sample_rate)
+        full = min(5, rounds // 2)
+        config = SessionConfig(diagonal_rounds=rounds - full, full_rounds=full)
+
+        def run() -> None:
+            for _ in separate_session(recording, options=Options(), config=config).blocks():
+                pass
+
+        return run
+
+    return job
 
 
 _EXCERPT = ("voices/rossinyol_excerpts/7.984/mix.flac", "quartet-excerpts/references/7.984")
@@ -168,6 +219,8 @@ JOBS: Mapping[str, Job] = {
     "quartet, 137 s, F0 given": separate_voices(*_SONG, blind=False),
     "quartet, 137 s, blind": separate_voices(*_SONG, blind=True),
     "session, 12 s × 8 microphones, 48 kHz": separate_session,
+    "session, 3 min × 8 microphones, 48 kHz, 50 rounds": long_session(3, 50),
+    "session, 20 min × 8 microphones, 48 kHz, 4 rounds": long_session(20, 4),
 }
 """Every job by name. All scores are of four sources at 44.1 kHz with filters of 512 taps."""
 
