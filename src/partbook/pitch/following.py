@@ -22,7 +22,7 @@ Hearing = Callable[[Recording, OnProgress | None], Candidates]
 SALIENCES: Mapping[str, tuple[Hearing, DecodeConfig]] = {
     "network": (
         network_candidates,
-        DecodeConfig(harmonic=0.0, unison=0.0, leap=10.0, register_cents=800.0, most_candidates=5),
+        DecodeConfig(harmonic=0.0, unison=0.0, onset=6.0, leap=10.0, register_cents=800.0, most_candidates=5),
     ),
     "harmonic": (comb_candidates, DecodeConfig()),
 }
