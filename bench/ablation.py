@@ -1,6 +1,6 @@
 """Every strategy and contour of joint training beside one another, and ``docs/ablation.md`` built from what comes out.
 
-``python -m bench.ablation [quick] [front=FOLDER] [NAME …]``
+``python -m bench.ablation [quick] [front=FOLDER] [singer=NAME] [costs] [NAME …]``
 
 All begin with one front end, which is trained first on synthetic pieces unless a folder of an earlier run is named, and
 learn from the same unlabelled mixtures. ``quick`` takes some minutes of a core, without it an hour.
@@ -46,6 +46,7 @@ PAGE, JSON = REPOSITORY / "docs" / "ablation.md", REPOSITORY / "docs" / "ablatio
 VOICES = parse_voices("SATB")
 IDS = [voice.id for voice in VOICES]
 ALL, FRONT = ("hearing", "assigner", "singer"), ("hearing", "assigner")
+COSTS = "costs"
 SALIENCE = {"total": 1e4, "ranges": 1e5}
 TAUGHT = {"taught": 1.0, "assigned": 1.0}
 
@@ -153,12 +154,15 @@ def front_end(budget: Budget, folder: Path) -> Path:
     return target
 
 
-def row(contour: str, phases: tuple[Phase, ...], front: Path, known: Sequence[Known], budget: Budget) -> dict:
+def row(
+    contour: str, phases: tuple[Phase, ...], front: Path, singer: str, known: Sequence[Known], budget: Budget
+) -> dict:
     """Train by one strategy and return its figures."""
     taught = any(phase.needs(("taught",)) for phase in phases)
     config = JointConfig(
         hearing=str(front),
         assigner=str(front),
+        singer=singer,
         contour=contour,
         hearing_rate=1.0 if taught else 0.1,
         assigner_rate=1.0 if taught else 0.1,
@@ -268,10 +272,10 @@ _INTRODUCTION = """\
 
 Built by `python -m bench.ablation`; nothing here was typed by hand. Every row begins with the same front end (a small
 salience network and an assigner, trained for {hearing_steps} and {assigner_steps} steps on synthetic pieces only: weak
-on purpose) and the singer that comes with Partbook, and learns for {steps} steps of {mixtures} × {seconds:g} s from the
-mixtures that it is then scored on: Cantoría and Dagstuhl (at most {recordings_s:g} s of each) and two quartet excerpts
-of El Rossinyol. No stem and no F0 is shown to it. Learning rates: 1e-3; of a front end that nobody teaches 1e-4, as
-published.
+on purpose) and a singer that was trained on synthetic mixtures, and learns for {steps} steps of {mixtures} ×
+{seconds:g} s from the mixtures that it is then scored on: Cantoría and Dagstuhl (at most {recordings_s:g} s of each)
+and two quartet excerpts of El Rossinyol. No stem and no F0 is shown to it. Learning rates: 1e-3; of a front end that
+nobody teaches 1e-4, as published.
 
 *Contour*: F0 as the contour method of the row reads it from the salience of every voice. *Decoded*: F0 of the joint
 decoder from the same salience network. Raw pitch, overall accuracy and F are means over voices and recordings;
@@ -288,24 +292,28 @@ def main(arguments: Sequence[str], say: Callable[[str], object] = sys.stdout.wri
     torch.set_num_threads(1)
     words = dict(word.partition("=")[::2] for word in arguments)
     budget = BUDGETS["quick" if "quick" in words else "whole"]
-    chosen = [word for word in words if word not in ("quick", "front")]
+    chosen = [word for word in words if word not in ("quick", "front", "singer")]
     table = strategies(budget.steps)
-    if unknown := [name for name in chosen if name not in table]:
-        sys.exit(f"bench.ablation: expected quick, front=FOLDER or one of {', '.join(table)}, got {unknown[0]!r}")
+    if unknown := [name for name in chosen if name not in (*table, COSTS)]:
+        sys.exit(
+            "bench.ablation: expected quick, front=FOLDER, singer=NAME, costs or one of "
+            f"{', '.join(table)}, got {unknown[0]!r}"
+        )
     known, folder = recordings(budget.recordings_s), OUT / "ablation"
     folder.mkdir(parents=True, exist_ok=True)
     front = Path(words["front"]) if "front" in words else front_end(budget, folder)
     found = json.loads(JSON.read_text("utf-8")) if chosen and JSON.is_file() else {"rows": {}, "seconds": 0.0}
     found |= {"budget": asdict(budget), "machine": machine()}
-    for name in chosen or table:
+    for name in [name for name in chosen if name != COSTS] if chosen else table:
         begun = time.perf_counter()
-        found["rows"][name] = row(*table[name], front, known, budget)
+        found["rows"][name] = row(*table[name], front, words.get("singer", "singer"), known, budget)
         found["rows"] = {each: found["rows"][each] for each in table if each in found["rows"]}
         found["seconds"] += time.perf_counter() - begun
         say(f"{name}: {json.dumps({key: round(value, 3) for key, value in found['rows'][name].items()})}\n")
         sys.stdout.flush()
         _write(found)
-    _write(found | {"costs": costs()})
+    if not chosen or COSTS in chosen:
+        _write(found | {"costs": costs()})
 
 
 def _write(found: Mapping) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -169,6 +169,8 @@ def seen_through(
         flat = torch.cat([flat, flat[..., -1:].expand(*flat.shape[:-1], missing)], -1)[..., :frames]
         return flat.unflatten(0, x_BNJT.shape[:2])
 
+    # What was said of single bins holds in no other window.
+    of_bins = {each.name: None for each in fields(said) if each.name in ("tract_BNFT", "gain_BNFT")}
     return replace(
         said,
         filter_BNJT=spread_out(said.filter_BNJT),
@@ -178,7 +180,7 @@ def seen_through(
         bumps_FJ=smooth_basis(bins_hz, said.filter_BNJT.shape[2], edge_hz).to(comb_BNFT),
         comb_BNFT=comb_BNFT,
         skirt_BNFT=smeared(comb_BNFT, float(bins_hz[1])),
-        tract_BNFT=None,
+        **of_bins,
     )
 
 
