@@ -98,6 +98,9 @@ def test_responses_are_checked():
     silent[4] = 0
     with pytest.raises(AudioError, match="silence of c for a"):
         measured(found | {"a": recorded(silent)}, QUICK)
+    music = recorded(np.random.default_rng(0).standard_normal(silent.shape))
+    with pytest.raises(AudioError, match="die away, got sound to the end for b"):
+        measured(found | {"b": music}, QUICK)
     with pytest.raises(OptionError, match="a solo take of each"):
         measured({"a": found["a"]}, QUICK)
 

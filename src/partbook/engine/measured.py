@@ -14,6 +14,9 @@ from ..errors import AudioError
 from ..room import responses
 from .calibration import Calibration, fitting
 
+_LINGERING = 0.1
+"""Share of the energy in the last quarter from which on something is no impulse response."""
+
 _UNSURE = 1e-3
 """Share of the power that a player who is no loudspeaker sends elsewhere."""
 
@@ -31,7 +34,7 @@ def measured(takes: Mapping[str, Recording], config: SessionConfig | None = None
     Raises
     ------
     OptionError, AudioError
-        If responses are missing, of other microphones, or silent.
+        If responses are missing, of other microphones, silent, or takes.
     """
     config = config or SessionConfig()
     ids, first = fitting(takes)
@@ -44,6 +47,9 @@ def measured(takes: Mapping[str, Recording], config: SessionConfig | None = None
         silent = [mic.name for mic, each in zip(first.microphones, response_MS, strict=True) if not each.any()]
         if silent:
             raise AudioError("a response of every microphone", f"silence of {', '.join(silent)} for {id}")
+        last = response_MS[:, -(response_MS.shape[-1] // 4) :]
+        if np.square(last).sum() > _LINGERING * np.square(response_MS).sum():
+            raise AudioError("responses that die away", f"sound to the end for {id}", "calibrate without --responses")
         near_MS, far_MS = responses.split(response_MS, stft.n_fft // 2)
         early.append(responses.covariance(near_MS, window)[:bins])
         far = responses.covariance(far_MS, window)[:bins] if far_MS.any() else torch.zeros_like(early[-1])
