@@ -17,6 +17,8 @@ from partbook.train.adapting import adapted_hearing
 from partbook.train.corpus import Corpus
 from partbook.train.joint import LOSSES, PARTS, JointConfig, JointTask, Phase
 from partbook.train.loop import LoopConfig, train
+from partbook.train.recipes import read_recipe
+from partbook.train.singer import SingerTask
 from partbook.train.weights import seeded
 
 TINY = NetworkConfig(channels=4, exchanged=1, reach=((1, 1),))
@@ -122,6 +124,16 @@ def test_a_run_on_a_recording_goes_on_to_the_bit(tmp_path):
     resumed = train(task(), loop, tmp_path / "cut")
     for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_recipe_of_single_voices_hears_one_at_a_time(renders):
+    settings = replace(read_recipe("singer-mono", "singer").settings, pieces=1, scenes=1, seconds=0.5)
+    task = SingerTask(settings, renders)
+    batch = task.batch(0, 0)
+    assert batch.comb_BNFT.shape[1] == 1 and batch.groups == ((0,),)
+    loss, _ = task.loss(batch)
+    loss.backward()
+    assert loss.detach() > 0 and all(p.grad.isfinite().all() for p in task.model.parameters() if p.grad is not None)
 
 
 def test_sound_is_compared_where_the_singer_has_tracts(renders):

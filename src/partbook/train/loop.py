@@ -254,15 +254,17 @@ def _follow(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
 
 
 def _with(average: dict[str, Tensor], task: Task) -> Mapping[str, float]:
-    """Return the task's figures with the averaged weights in place."""
+    """Return the task's figures with the averaged weights in place, computed on the processor."""
+    device = next(task.model.parameters()).device
     own = {name: value.clone() for name, value in task.model.state_dict().items()}
     task.model.load_state_dict(average)
-    task.model.eval()
+    # A task draws what it checks on by itself, where nothing is moved to a device.
+    task.model.to("cpu").eval()
     try:
         with torch.no_grad():
             return task.check()
     finally:
-        task.model.load_state_dict(own)
+        task.model.to(device).load_state_dict(own)
 
 
 def _log(path: Path, record: Mapping[str, Any], on_log: Callable[[Mapping[str, Any]], None] | None) -> None:
