@@ -146,7 +146,7 @@ class SessionConfig:
     window_s: float = 0.42
     overlap: int = 4
     band_hz: float = 12000.0
-    components: int = 16
+    components: int = 24
     section_s: float = 15.0
     room_s: float = 60.0
     rt60_s: float = 1.2
