@@ -115,7 +115,7 @@ def test_energy_of_nobody_is_that_of_patterns_that_are_not_near(model):
 
 
 def test_a_player_of_the_plan_without_a_spot_is_expected_however_faint(monkeypatch):
-    images, recording = recorded(stranger=True)
+    _, recording = recorded(stranger=True)
     told = {"source": [{"name": name} for name in "ABCD"]}
     said = []
     monkeypatch.setattr(players, "UNMIKED", np.inf)
