@@ -36,7 +36,7 @@ def observed(model):
 
 
 def pulls(x, model, beta=0.0):
-    y = model.power()
+    y = model.power().clamp_min(1e-9)
     return x * y ** (beta - 2), y ** (beta - 1)
 
 
@@ -70,6 +70,14 @@ def test_the_start_follows_the_powers_that_it_is_given(combs):
     found = started(combs, power_NFT, rest(), BINS_HZ, FRAME_S, 0.9, torch.Generator().manual_seed(1)).power()[:4]
     torch.testing.assert_close(found.sum((1, 2)), power_NFT.sum((1, 2)), rtol=0.05, atol=0)
     assert ((found - power_NFT).abs().sum((1, 2)) < 0.4 * power_NFT.sum((1, 2))).all()
+
+
+def test_players_are_silent_where_they_may_not_play(model, observed):
+    may_NT = (torch.arange(FRAMES) < 30).float().repeat(4, 1)
+    model = model.playing(may_NT)
+    for part in model.parts:
+        model = model.update(part, *pulls(observed, model), 0.0)
+    assert model.power()[:4, :, 30:].max() == 0 and (model.power()[:4, :, :30].sum((1, 2)) > 0).all()
 
 
 def test_what_lingers_is_late_and_loses_nothing_but_what_is_to_come():

@@ -55,7 +55,8 @@ def informed(
     played = 2 * players
     rest = Nmf(spectra.W_NFK[played:], spectra.H_NKT[played:], spectra.static)
     rng = torch.Generator().manual_seed(seed)
-    return started(comb_NFT, lambda_NFT[:played], rest, bins_hz, analysis.frame_s, config.rt60_s, rng)
+    model = started(comb_NFT, lambda_NFT[:played], rest, bins_hz, analysis.frame_s, config.rt60_s, rng)
+    return model.playing(analysis.playing(section, config.rt60_s))
 
 
 def followed(alone_NS: Float[Tensor, "N S"], sample_rate: int, analysis: Analysis) -> tuple[Track, ...]:

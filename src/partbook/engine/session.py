@@ -85,7 +85,12 @@ def separate_session(
     for remark in remarks:
         said.step(remark)
     plays = read_plays(session.plays, tuple(names)) if session.plays else {}
-    told = {"remarks": remarks, "plays": plays, "start": "pitch" if heard else session.start}
+    told = {
+        "remarks": remarks,
+        "plays": plays,
+        "start": "pitch" if heard else session.start,
+        "sources": session.sources,
+    }
     if heard is not None and len(recording.microphones) == 1:
         if plays:
             raise OptionError("several microphones for --plays", "one")

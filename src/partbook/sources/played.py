@@ -89,6 +89,14 @@ class Played:
         gains_NF = torch.cat([gain_NF[:played], torch.ones_like(gain_NF[:1])])
         return replace(self, model=self.model.rescale(gains_NF), rest=self.rest.rescale(gain_NF[played:]))
 
+    def playing(self, may_NT: Float[Tensor, "N2 T"]) -> Played:
+        """Return the model whose players and tails sound only where they may, at 1 and not at 0, also after updates."""
+        model, may_N1T = self.model, may_NT[:, None]
+        model = replace(
+            model, activation_NKT=model.activation_NKT * may_N1T, breathing_NKT=model.breathing_NKT * may_N1T
+        )
+        return replace(self, model=model)
+
     def decaying(self, decay: float) -> Played:
         """Return the model with tails that keep another share of their power per frame."""
         combs_NFT = torch.cat([self.comb_NFT, lingering(self.comb_NFT, decay)])
