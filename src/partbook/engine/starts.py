@@ -26,6 +26,9 @@ from .analysis import Analysis, Section
 from .players import Begin, Beginning, Model
 from .strangers import BAND_HZ, SHORTEST_S
 
+BELIEVED_ROUNDS = 25
+"""Rounds of the powers in a room that is not learned, where nothing comes after them: 2 dB better than 5."""
+
 
 def named_start(name: str, recording: Recording, ids: Sequence[str], options: Options) -> Begin:
     """Return the start of a name of :data:`partbook.config.STARTS` for a recording of these players."""
@@ -113,7 +116,8 @@ def from_plan(plan: Plan, ids: Sequence[str]) -> Begin:
             return replace(known, halfway_NN=from_spots(analysis, X_MFT).halfway_NN)
         if len(analysis.players) > len(analysis.live):
             eye_MM = torch.eye(len(analysis.live), dtype=torch.complex128, device=analysis.device)
-            return replace(known, room=FullRank(eye_MM.repeat(analysis.bins, 1, 1), R_FNMM))
+            room = FullRank(eye_MM.repeat(analysis.bins, 1, 1), R_FNMM)
+            return Beginning(lambda X_MFT, section: start.explained(X_MFT, R_FNMM, BELIEVED_ROUNDS), room=room)
         return known
 
     return begin
