@@ -29,7 +29,10 @@ STEPS: Mapping[str, tuple[JointConfig, float, float]] = {
     "joint step, batch 1 × 4 s × 4 voices, contour by a decoded chain": (
         JointConfig(pieces=6, contour="path", phases=(JOINT,)), 17.9, 2.0
     ),
-    "singer step in the joint model, F0 given, batch 4 × 4 s × 4 voices": (
+    "singer step in the joint model, F0 given, batch 4 × 4 s × 4 voices, a singer of bands": (
+        JointConfig(singer="untrained", pieces=6, mixtures=4, windows_s=(0.128,), phases=(GIVEN,)), 16.5, 0.8
+    ),
+    "the same, the singer that comes with Partbook": (
         JointConfig(pieces=6, mixtures=4, windows_s=(0.128,), phases=(GIVEN,)), 16.5, 0.8
     ),
 }  # fmt: skip
