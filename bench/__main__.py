@@ -20,14 +20,14 @@ from .material import MATERIAL
 from .quality import PITCH_ONLY, quality
 from .quintet import quintet
 from .results import JSON, write_results
-from .sessions import HALLS, sessions
+from .sessions import CHEAP, HALLS, METHODS, merged, sessions
 from .soundfont import ENSEMBLES
 from .speed import JOBS, speed
 
 RESCORE = "rescore"
 NAMES = {
     "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY, *ENSEMBLES],
-    "sessions": list(HALLS),
+    "sessions": [*HALLS, *METHODS, CHEAP],
     "quintet": [],
     "choirs": [],
     "speed": list(JOBS),
@@ -60,7 +60,9 @@ def _measure(section: str, chosen: Sequence[str], *, anew: bool) -> None:
     else:
         tables = {"sessions": lambda: sessions(chosen), "quintet": quintet, "choirs": choirs}[section]()
         kept = {table["title"]: table for table in (known.get("tables", []) if chosen else [])}
-        found = {"tables": list((kept | {table["title"]: table for table in tables}).values())}
+        for table in tables:
+            kept[table["title"]] = merged(kept.get(table["title"]), table)
+        found = {"tables": list(kept.values())}
     write_results({section: {"machine": machine(), **found}})
 
 

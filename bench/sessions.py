@@ -138,7 +138,7 @@ def sessions(names: Sequence[str] = ()) -> list[dict[str, object]]:
             name, make(), [each for each in methods if each in names or name == STARTS_IN or "start" not in each]
         )
         for name, make in HALLS.items()
-        if name in names or names == methods or not names
+        if name in names or not any(hall in names for hall in HALLS)
     ]
     return tables if names else [*tables, iteration_speed()]
 
@@ -186,12 +186,12 @@ def main(names: Sequence[str]) -> None:
     tables = {table["title"]: table for table in known}
     for table in measured_now:
         console.print(shown(table), "")
-        tables[table["title"]] = _merged(tables.get(table["title"]), table)
+        tables[table["title"]] = merged(tables.get(table["title"]), table)
     OUT.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"machine": machine(), "tables": list(tables.values())}, indent=1) + "\n", "utf-8")
 
 
-def _merged(known: Mapping[str, object] | None, table: dict[str, object]) -> dict[str, object]:
+def merged(known: Mapping[str, object] | None, table: dict[str, object]) -> dict[str, object]:
     """Return a table with the rows of methods that were measured before and not now."""
     if known is None or known["columns"] != table["columns"]:
         return table
