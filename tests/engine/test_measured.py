@@ -19,9 +19,9 @@ RATE, PLAYERS = 8000, "abc"
 QUICK = SessionConfig(window_s=0.064, components=4, diagonal_rounds=8, full_rounds=2, context_s=0.1, fade_s=0.05)
 
 
-def responses():
+def responses(seed=0):
     """Return impulse responses (3, 5, S): own spots near, all else far and reverberant."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     taps = int(0.1 * RATE)
     found = 0.06 * rng.standard_normal((3, 5, taps)) * np.exp(-np.arange(taps) / (0.02 * RATE))
     found[range(3), range(2, 5), 0] += 1
@@ -45,8 +45,8 @@ def recorded(samples, spots=True):
     return replace(recording_from_array(samples.astype(np.float32), RATE), microphones=tuple(microphones))
 
 
-def takes(gain=1.0, spots=True):
-    return {player: recorded(gain * response, spots) for player, response in zip(PLAYERS, responses(), strict=True)}
+def takes(gain=1.0, spots=True, seed=0):
+    return {player: recorded(gain * alone, spots) for player, alone in zip(PLAYERS, responses(seed), strict=True)}
 
 
 def separated(recording, **known):
@@ -65,6 +65,23 @@ def test_a_session_calibrated_by_responses_comes_out_cleaner_than_a_blind_one(tm
     truth = images()
     recording = recorded(truth.sum(0))
     assert mean_db(truth, separated(recording, calibration=file)) > mean_db(truth, separated(recording)) + 0.5
+
+
+def test_responses_of_another_room_are_told_of_and_do_no_harm(tmp_path):
+    file = measured(takes(seed=3), QUICK).save(tmp_path / "hall.safetensors")
+    truth, told = images(), []
+    recording, config = recorded(truth.sum(0)), replace(QUICK, diagonal_rounds=20, full_rounds=5)
+    separation = separate_session(
+        recording,
+        options=Options(),
+        config=config,
+        session=SessionOptions(calibration=file),
+        on_progress=lambda event: told.append(event.message),
+    )
+    found = np.concatenate([block.images for block in separation.blocks()], -1)
+    blind = separate_session(recording, options=Options(), config=config).blocks()
+    assert mean_db(truth, found) > mean_db(truth, np.concatenate([block.images for block in blind], -1)) - 0.5
+    assert any("does not fit" in line for line in told)
 
 
 def test_responses_tell_players_apart_without_any_spot(tmp_path):
