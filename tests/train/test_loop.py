@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from partbook.errors import Cancelled, InputError, OptionError
+from partbook.errors import Cancelled, InputError
 from partbook.train.loop import LoopConfig, last_figures, schedule, train
 
 CONFIG = LoopConfig(steps=25, learning_rate=0.05, warm_up_steps=5, save_every=4, check_every=10)
@@ -228,15 +228,3 @@ def test_the_learning_rate_rises_and_falls():
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         replace(CONFIG, **wrong)
-
-
-def test_the_schedule_comes_again_lower_and_ends_as_low():
-    config = LoopConfig(steps=300, warm_up_steps=20, again_from=200, again_share=0.25)
-    rates = [schedule(step, config) for step in range(300)]
-    assert rates[:200] == [schedule(step, LoopConfig(steps=200, warm_up_steps=20)) for step in range(200)]
-    assert rates[200:] == [0.25 * schedule(step, LoopConfig(steps=100, warm_up_steps=20)) for step in range(100)]
-
-
-def test_it_cannot_come_again_after_the_end():
-    with pytest.raises(OptionError, match="again_from"):
-        LoopConfig(steps=100, again_from=100)

@@ -41,8 +41,6 @@ class LoopConfig:
         Highest; it rises linearly over ``warm_up_steps`` and then falls as a cosine to a hundredth.
     warm_up_steps
         See above.
-    again_from, again_share
-        From this step on (0: never) all that is repeated, the highest rate being this share of the first.
     weight_decay
         Of AdamW, on matrices and kernels only.
     clip
@@ -60,8 +58,6 @@ class LoopConfig:
     steps: int
     learning_rate: float = 2e-3
     warm_up_steps: int = 100
-    again_from: int = 0
-    again_share: float = 0.3
     weight_decay: float = 0.01
     clip: float = 1.0
     averaged: float = 0.995
@@ -76,8 +72,6 @@ class LoopConfig:
                 raise OptionError(f"{name} from 1 up", f"{getattr(self, name)}")
         if self.learning_rate <= 0 or self.clip <= 0:
             raise OptionError("learning_rate and clip above 0", f"{self.learning_rate} and {self.clip}")
-        if not 0 <= self.again_from < self.steps:
-            raise OptionError(f"again_from 0 or a step before {self.steps}", f"{self.again_from}")
         if not 0 <= self.averaged < 1:
             raise OptionError("averaged from 0 to below 1", f"{self.averaged}")
 
@@ -188,23 +182,15 @@ def _said(record: Mapping[str, Any], steps: int) -> str:
 def schedule(step: int, config: LoopConfig) -> float:
     """Return the share of the highest learning rate at a step: a rise, then a cosine down to a hundredth.
 
-    The cosine may come again, lower: Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts",
-    ICLR 2017.
-
     Examples
     --------
     >>> [round(schedule(step, LoopConfig(steps=201, warm_up_steps=101)), 2) for step in (0, 100, 150, 200)]
     [0.01, 1.0, 0.51, 0.01]
     """
-    again = 0 < config.again_from <= step
-    first = config.again_from if again else 0
-    stop = config.steps if again or not config.again_from else config.again_from
-    risen = first + config.warm_up_steps
-    highest = config.again_share if again else 1.0
-    if step < risen:
-        return highest * (step - first + 1) / config.warm_up_steps
-    share = (step - risen + 1) / max(1, stop - risen)
-    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+    if step < config.warm_up_steps:
+        return (step + 1) / config.warm_up_steps
+    share = (step - config.warm_up_steps + 1) / max(1, config.steps - config.warm_up_steps)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
