@@ -8,6 +8,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partbook.data import wear
 from partbook.data.wear import coded, coloured, in_some_room, noisy, overloaded, swelled, transposed, worn
 
 RATE, HOP = 16_000, 128
@@ -135,3 +136,11 @@ def test_wear_changes_nothing_that_it_is_given(parts, rng):
     worn(parts[0], RATE, rng)
     transposed(*parts, 1.1)
     assert np.array_equal(parts[0], before)
+
+
+def test_now_and_then_a_recording_is_harsh(parts, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(wear, "in_some_room", lambda parts, rate, rng, kind: drawn.append(kind) or parts)
+    for seed in range(60):
+        worn(parts[0], RATE, np.random.default_rng(seed))
+    assert 0.1 < np.mean([kind is wear.HARSH for kind in drawn]) < 0.5

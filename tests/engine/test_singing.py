@@ -71,3 +71,10 @@ def test_noise_and_background_are_believed_less_than_harmonics():
     noise = level * (said.power() - said.voiced())[0]
     assert torch.allclose(powers[:-1], level * said.voiced()[0] + NOISE_SHARE * noise, rtol=1e-3)
     assert torch.allclose(powers[-1], BACKGROUND_SHARE * level * said.background()[0].expand_as(x), rtol=1e-3)
+
+
+def test_a_blend_lies_between_two_opinions_in_decibels_and_follows_the_scale_of_each():
+    one, other = torch.tensor([1.0, 100.0]), torch.tensor([100.0, 1.0])
+    torch.testing.assert_close(blended(one, other, 0.5), torch.tensor([10.0, 10.0]))
+    torch.testing.assert_close(blended(one, other, 1.0), one)
+    torch.testing.assert_close(blended(4 * one, other, 0.25), 4**0.25 * blended(one, other, 0.25))

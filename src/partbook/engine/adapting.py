@@ -23,14 +23,11 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from ..progress import OnProgress, Progress
-from ..singer.judging import judged
+from ..singer.judging import judged, over_rounds
 from ..singer.model import Singer
 
 VOICE_FRAMES_PER_S = 500
 """Of how many frames of a voice a machine is taken to learn in a second: about half of what one core does."""
-
-_LIKELIHOOD, _ERROR, _EARLIER = 0.02, 0.1, 0.25
-"""Weights of the divergence, of the filter's error in dB, and of all rounds but the last, as in training."""
 
 _LEAST_FRAMES = 8
 
@@ -200,10 +197,7 @@ def _judgements(singer: Singer, heard: Sum, bins_hz: Tensor) -> list[tuple[Tenso
 
 def _learn(singer: Singer, optimiser: torch.optim.Optimizer, rate: float, heard: Sum, bins_hz: Tensor) -> None:
     """Take a step; none where the gradient is not finite."""
-    judgements = _judgements(singer, heard, bins_hz)
-    weights = [_EARLIER] * (len(judgements) - 1) + [1.0]
-    losses = [_LIKELIHOOD * divergence + _ERROR * error for divergence, error in judgements]
-    loss = sum(weight * each for weight, each in zip(weights, losses, strict=True))
+    loss = over_rounds(_judgements(singer, heard, bins_hz))
     optimiser.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(singer.parameters(), 1.0)

@@ -20,6 +20,9 @@ from .model import Spectra
 FLOOR = 1e-6
 """Of powers in the likelihood, whose mean is 1."""
 
+LIKELIHOOD, ERROR, EARLIER = 0.02, 0.1, 0.25
+"""Weights in the loss: of the divergence, of the filter's error in dB, and of all rounds but the last."""
+
 _TINY = 1e-10
 
 
@@ -69,4 +72,15 @@ def judged(
     return torch.stack(fits).mean(), torch.stack(errors).mean()
 
 
-__all__ = ["FLOOR", "judged", "likelihood", "masked_error"]
+def over_rounds(
+    judgements: Sequence[tuple[Float[Tensor, ""], Float[Tensor, ""]]],
+    likelihood: float = LIKELIHOOD,
+    error: float = ERROR,
+    earlier: float = EARLIER,
+) -> Float[Tensor, ""]:
+    """Return the loss of a network from what :func:`judged` says of each of its rounds, first to last."""
+    losses = [likelihood * divergence + error * error_db for divergence, error_db in judgements]
+    return earlier * sum(losses[:-1]) + losses[-1]
+
+
+__all__ = ["EARLIER", "ERROR", "FLOOR", "LIKELIHOOD", "judged", "likelihood", "masked_error", "over_rounds"]

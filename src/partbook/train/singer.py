@@ -27,7 +27,7 @@ from torch import Tensor
 from ..data.wear import coded, coloured, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
-from ..singer.judging import judged
+from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, judged, over_rounds
 from ..singer.model import Singer, SingerConfig
 from .pitch import HELD_OUT, rendered
 from .weights import seeded
@@ -81,9 +81,9 @@ class SingerTaskConfig:
     window_s: float = 0.128
     overlap: int = 4
     beta: float = 0.0
-    likelihood: float = 0.02
-    error: float = 0.1
-    earlier: float = 0.25
+    likelihood: float = LIKELIHOOD
+    error: float = ERROR
+    earlier: float = EARLIER
     level_db: tuple[float, float] = (2.0, 10.0)
     rests: float = 0.5
     in_room: float = 0.4
@@ -153,11 +153,10 @@ class SingerTask:
         level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12).sqrt()
         X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
         told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz)
-        total = told[-1].filter_BNJT.new_zeros(())
-        for number, said in enumerate(told):
-            fits, errors = judged(said, X_BFT, recordings_GBFT, batch.groups, self.config.beta)
-            weight = 1.0 if number == len(told) - 1 else self.config.earlier
-            total = total + weight * (self.config.likelihood * fits + self.config.error * errors)
+        config = self.config
+        judgements = [judged(said, X_BFT, recordings_GBFT, batch.groups, config.beta) for said in told]
+        fits, errors = judgements[-1]
+        total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
 
     def check(self) -> Mapping[str, float]:
