@@ -87,12 +87,39 @@ def test_a_calibrated_session_comes_out_cleaner_than_a_blind_one(file, sources):
     assert mean_db(truth, known) > mean_db(truth, blind) + 1
 
 
-def test_a_calibration_of_other_seats_is_not_believed(file):
+def after_moving(metres, seed=1):
+    """Return the images where every player has moved: of reflections the share sin(kd) / kd is that of before."""
+    before, elsewhere, direct = responses(), responses(seed), np.zeros_like(responses())
+    direct[range(3), range(2, 5), 0] = 1
+    share = np.sinc(2 * metres / 343 * np.fft.rfftfreq(before.shape[-1], 1 / RATE))
+    spectra = [np.fft.rfft(part, axis=-1) for part in (direct, before - direct, elsewhere - direct)]
+    moved = np.fft.irfft(spectra[0] + share * spectra[1] + np.sqrt(1 - share**2) * spectra[2], axis=-1)
     dry = playing(seed=0)
-    truth = scipy.signal.fftconvolve(dry[:, None], responses(seed=1), axes=-1)[..., : dry.shape[-1]]
-    recording, config = recorded(truth.sum(0)), replace(QUICK, diagonal_rounds=20, full_rounds=5)
-    known = separated(recording, config, calibration=file)
-    assert mean_db(truth, known) > mean_db(truth, separated(recording, config)) - 0.5
+    return scipy.signal.fftconvolve(dry[:, None], moved, axes=-1)[..., : dry.shape[-1]]
+
+
+def test_players_may_move_by_5_cm(file):
+    truth = after_moving(0.05)
+    recording = recorded(truth.sum(0))
+    assert mean_db(truth, separated(recording, calibration=file)) > mean_db(truth, separated(recording)) + 2
+
+
+def test_where_players_have_moved_farther_the_recording_alone_counts(file):
+    recording, told = recorded(after_moving(0.15).sum(0)), []
+    session, say = SessionOptions(calibration=file), lambda event: told.append(event.message)
+    found = separate_session(recording, options=Options(), config=QUICK, session=session, on_progress=say)
+    known = np.concatenate([block.images for block in found.blocks()], -1)
+    assert any("players have moved" in line for line in told)
+    np.testing.assert_allclose(known, separated(recording), atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_calibration_of_another_room_is_refused(file, seed):
+    dry = playing(seed=0)
+    elsewhere = scipy.signal.fftconvolve(dry[:, None], responses(seed), axes=-1)[..., : dry.shape[-1]]
+    for truth in (elsewhere, after_moving(0.5, seed)):
+        with pytest.raises(OptionError, match=r"expected a calibration of this room, got .*; try partbook calibrate"):
+            separated(recorded(truth.sum(0)), calibration=file)
 
 
 @pytest.mark.parametrize("gain", [-0.05, 20.0])
@@ -111,7 +138,7 @@ def test_a_file_holds_the_calibration(file):
     torch.testing.assert_close(found.Q_FMM, again.Q_FMM, rtol=1e-5, atol=1e-6)
 
 
-def test_a_calibration_of_another_room_is_refused(file, tmp_path):
+def test_a_calibration_of_other_microphones_or_another_rate_is_refused(file, tmp_path):
     recording = recorded(images(seed=0).sum(0))
     renamed = replace(recording.microphones[0], name="Balcony")
     with pytest.raises(OptionError, match="microphones"):

@@ -4,8 +4,7 @@ Scales, warm-up notes or solo passages will do. The takes are heard as one recor
 when; the model of a session fitted to it gives the room with nobody else in the way, a spatial covariance per player
 and bin, and dictionaries: non-negative spectral patterns of every player and of its tail.
 
-A session then starts from that room and those covariances. Its own sound adapts them, so players may have moved a
-little since; its spectra are learned anew (``nmf``) or start from the dictionaries (``dictionary``).
+What a session makes of it is in :mod:`~partbook.engine.calibrated`.
 """
 
 from __future__ import annotations
@@ -29,29 +28,17 @@ from ..audio.health import examined
 from ..axes import Gain_NM, Mixing_FMM
 from ..config import Options, SessionConfig
 from ..errors import AudioError, OptionError, OutputError
-from ..fit import fit
-from ..progress import OnProgress, Progress
-from ..room import start
-from ..room.fastmnmf import FastMnmf, frequency_first
+from ..progress import OnProgress
 from ..room.fullrank import Covariance_FNMM, FullRank
 from ..sources.nmf import Nmf
-from ..sources.sections import Sections
 from .analysis import Analysis, Section, analysed
-from .players import Model, affordable_s, followed, learned, spread, started
-from .starts import alone, from_covariances, from_spots, suppressed
+from .players import Model, affordable_s, learned
+from .starts import alone, from_spots
 
 SCHEMA = "partbook-calibration/1"
 PATTERNS = 32
 """Patterns of a dictionary, per player."""
 
-MOVED = 0.7
-"""Nats per value by which a calibrated model may be less likely than a free one, which always fits a little better.
-
-In a simulated hall it was 0.5 where players sat still and 1.3 where they had moved by 5 cm.
-"""
-
-_STRANGE = "the calibration does not fit: another room, or players who have moved; the recording alone counts"
-_FIXED_DIAGONAL, _FIXED_FULL = 20, 4
 _LONGEST_S = 300.0
 
 
@@ -262,120 +249,4 @@ def _dictionaries(
     return W_NFK / W_NFK.sum(1, keepdim=True).clamp_min(1e-12)
 
 
-def suited(calibration: Calibration, analysis: Analysis, ids: Sequence[str]) -> Analysis:
-    """Return the analysis with the transform of a calibration.
-
-    Raises
-    ------
-    OptionError
-        If it is of other microphones, players or another rate.
-    """
-    recording = analysis.recording
-    names = tuple(recording.microphones[m].name for m in analysis.live)
-    for what, known, here in (
-        ("microphones", calibration.microphones, names),
-        ("players", calibration.players, tuple(ids[n] for n in analysis.players)),
-        ("Hz", (str(calibration.sample_rate),), (str(recording.sample_rate),)),
-    ):
-        if known != here:
-            raise OptionError(f"{what} {', '.join(known)}, as calibrated", ", ".join(here), "partbook calibrate again")
-    stft = replace(analysis.stft, n_fft=calibration.n_fft, hop_samples=calibration.hop_samples)
-    return replace(analysis, stft=stft, bins=len(calibration.Q_FMM))
-
-
-def adapted(
-    calibration: Calibration,
-    analysis: Analysis,
-    sections: Sequence[Section],
-    options: Options,
-    config: SessionConfig,
-    sources: str,
-    on_progress: OnProgress | None,
-) -> Model:
-    """Return the model of a session that starts from a calibration: first its spectra are found, then all of it.
-
-    Covariances of seats that were left since mislead. The session is also fitted as if there were no calibration; where
-    that is likelier by far, it counts.
-
-    Parameters
-    ----------
-    calibration, analysis
-        From :func:`calibrate` and :func:`suited`.
-    sections, options, config, on_progress
-        As :func:`~partbook.engine.players.learned` takes them.
-    sources
-        As :class:`~partbook.config.SessionOptions` names them.
-    """
-    to_here_M = analysis.scale_M / calibration.scale_M
-    # How loud all of it was is of no consequence, and floors of the fit are those of unit level.
-    to_here_M = (to_here_M / to_here_M.log().mean().exp()).to(torch.complex128)
-    basis_FMM = (calibration.Q_FMM * to_here_M).to(analysis.device)
-    diagonal = FastMnmf(basis_FMM, calibration.g_NM.to(analysis.device))
-    room = FullRank(basis_FMM, calibration.R_FNMM.to(analysis.device))
-    own_NF = own_power(room, analysis)
-    chosen = spread(sections, analysis, options, config)
-    parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
-    X_MFT = frequency_first(torch.cat(parts, -1))
-    spotted = all(analysis.spots)
-    beginning = suppressed(analysis, heard_leakage(room, analysis)) if spotted else from_covariances(analysis, room)
-    W_NFK = calibration.W_NFK.to(analysis.device) if sources == "dictionary" else None
-    if W_NFK is not None and not W_NFK.shape[-1]:
-        raise OptionError(
-            "a calibration by takes for the sources dictionary", "one by impulse responses", "--sources nmf"
-        )
-    spectra = Sections(
-        tuple(
-            started(part, analysis, sections[number], beginning, options.seed + number, config, W_NFK).rescale(own_NF)
-            for number, part in zip(chosen, parts, strict=True)
-        ),
-        tuple(part.shape[-1] for part in parts),
-    )
-    alike = {"beta": 0.0, "together": True, "on_progress": on_progress}
-    for known, rounds, fixed in (
-        (diagonal, _FIXED_DIAGONAL, True),
-        (room, _FIXED_FULL, True),
-        (room, config.full_rounds, False),
-    ):
-        stage = "players" if fixed else "room"
-        if known is room and fixed and sources == "source-filter":
-            heard = [sections[number] for number in chosen]
-            spectra = followed(spectra, parts, heard, diagonal, analysis, options, config)
-        spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
-    calibrated = Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
-    if not spotted:
-        return calibrated
-    blind = learned(analysis, sections, options, config, from_spots, on_progress)
-    found = replace(spectra, models=tuple(blind.spectra[number] for number in chosen))
-    lost = fitted.divergence(X_MFT, spectra.power()) - blind.room.divergence(X_MFT, found.power())
-    if lost > MOVED * X_MFT.numel():
-        Progress("listen", 1, on_progress).step(_STRANGE)
-        return blind
-    return calibrated
-
-
-def own_power(room: FullRank, analysis: Analysis) -> Float[Tensor, "N F"]:
-    """Return what powers at the own spots, if there are any, must be multiplied by to be those of a room's sources."""
-    heard_NMF, players = room.heard_NMF(), len(analysis.spots)
-    gain_NF = torch.ones_like(heard_NMF[:, 0])
-    if not all(analysis.spots):
-        return gain_NF
-    for n, own in enumerate(analysis.spots):
-        for source in (n, players + n):
-            gain_NF[source] = 1 / heard_NMF[source, list(own)].mean(0).clamp_min(1e-6)
-    return gain_NF
-
-
-def heard_leakage(room: FullRank, analysis: Analysis) -> start.Leakage_BNM:
-    """Return the leakage of every player to every microphone in a room, by bands."""
-    heard_NMF = room.heard_NMF()[: len(analysis.spots)]
-    ratio_NMF = torch.stack(
-        [
-            heard_MF / heard_MF[list(own)].mean(0).clamp_min(1e-12)
-            for heard_MF, own in zip(heard_NMF, analysis.spots, strict=True)
-        ]
-    )
-    bands = start.half_octaves(analysis.bin_hz, analysis.bins)
-    return torch.stack([ratio_NMF[..., band].median(-1).values for band in bands]).clamp(1e-12, 1)
-
-
-__all__ = ["Calibration", "Takes", "adapted", "calibrate", "read_calibration", "suited"]
+__all__ = ["Calibration", "Takes", "calibrate", "fitting", "read_calibration"]

@@ -25,7 +25,8 @@ from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..stems import Block, Separation, Source
 from .analysis import Analysis, Section, analysed
-from .calibration import Calibration, adapted, read_calibration, suited
+from .calibrated import adapted, suited
+from .calibration import Calibration, read_calibration
 from .players import Model, images, learned, powers
 from .plays import read_plays
 from .starts import from_tracks, named_start, renamed

@@ -144,11 +144,14 @@ class FullRank:
         """Return the recording in the basis of the covariances."""
         return (self.basis_FMM.to(observed.dtype) @ observed.transpose(0, 1)).transpose(0, 1)
 
+    def at_microphones(self) -> Covariance_FNMM:
+        """Return the covariances of the microphones themselves, in double precision."""
+        inverse_FNMM = torch.linalg.inv(self.basis_FMM)[:, None]
+        return inverse_FNMM @ self.R_FNMM.to(inverse_FNMM.dtype) @ inverse_FNMM.mH
+
     def heard_NMF(self) -> Float[Tensor, "N M F"]:
         """Return the power of every source at every microphone, relative to its own."""
-        inverse_FNMM = torch.linalg.inv(self.basis_FMM)[:, None]
-        R_FNMM = inverse_FNMM @ self.R_FNMM.to(inverse_FNMM.dtype) @ inverse_FNMM.mH
-        return R_FNMM.diagonal(dim1=-2, dim2=-1).real.to(self.R_FNMM.real.dtype).permute(1, 2, 0)
+        return self.at_microphones().diagonal(dim1=-2, dim2=-1).real.to(self.R_FNMM.real.dtype).permute(1, 2, 0)
 
     def pressure(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float) -> tuple[Power_NFT, Power_NFT]:
         """Return what pulls every source up and down. Raise ValueError unless beta is 0, the likelihood."""
