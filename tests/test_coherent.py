@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from partbook.coherent import INTERLEAVED, coherent, solve_positive
+from partbook.coherent import INTERLEAVED, coherent, measured_coherence, solve_positive
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
 from partbook.wiener import soft_masked
@@ -69,3 +69,35 @@ def test_solver_agrees_with_lapack():
     b = rng.normal(size=(50, 6, 2)) + 1j * rng.normal(size=(50, 6, 2))
     x = solve_positive(torch.from_numpy(A).permute(1, 2, 0), torch.from_numpy(b).permute(1, 2, 0))
     assert np.allclose(x.permute(2, 0, 1).numpy(), np.linalg.solve(A, b))
+
+
+def bins_hz():
+    return torch.arange(STFT.bins) * (RATE / STFT.n_fft)
+
+
+def test_sinusoids_that_follow_their_f0_are_nearly_all_coherent():
+    X, combs, lambda_NFT, _ = scene(samples=64000)
+    low = bins_hz() < 2000
+    assert (measured_coherence(X, lambda_NFT, combs, bins_hz())[low] > 0.6).all()
+
+
+def test_noise_is_hardly_coherent():
+    _, combs, lambda_NFT, _ = scene(samples=64000)
+    noise = torch.randn(1, 64000, generator=torch.Generator().manual_seed(0))
+    assert (measured_coherence(STFT(noise), lambda_NFT, combs, bins_hz()) < 0.05).all()
+
+
+def test_the_less_right_an_f0_the_less_is_coherent():
+    X, _, lambda_NFT, _ = scene(samples=64000)
+    shares = []
+    for cents in (0, 10, 20, 40):
+        _, combs, _, _ = scene([f * 2 ** (cents / 1200) for f in (220.0, 331.0)], samples=64000)
+        shares.append(measured_coherence(X, lambda_NFT, combs, bins_hz())[bins_hz() < 2000].mean())
+    assert shares == sorted(shares, reverse=True) and shares[-1] < 0.5 * shares[0]
+
+
+def test_coherence_knows_no_scale_and_nothing_of_silence():
+    X, combs, lambda_NFT, _ = scene(channels=2)
+    once, tenfold = (measured_coherence(gain * X, gain**2 * lambda_NFT, combs, bins_hz()) for gain in (1.0, 10.0))
+    assert torch.allclose(once, tenfold, atol=1e-4)
+    assert (measured_coherence(0 * X, 0 * lambda_NFT, combs, bins_hz()) == 0).all()

@@ -84,12 +84,6 @@ class VoicesConfig:
         Rounds of the fit and its divergence. Few rounds are a prior: the filters stay near their smooth start.
     network_weight
         What the network says counts so much beside a fit, which counts the rest, from 0 to 1.
-    coherence
-        Share of a partial's power, at low frequencies, that follows its F0 as one sinusoid.
-    sung_coherence
-        The same where the network says the power: it knows what surrounds a partial.
-    coherence_hz
-        Frequency by which that share has fallen to 1/e.
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
     adapt_from_s
@@ -104,9 +98,6 @@ class VoicesConfig:
     iterations: int = 6
     network_weight: float = 0.7
     beta: float = 0.25
-    coherence: float = 0.4
-    sung_coherence: float = 0.25
-    coherence_hz: float = 1500.0
     coherent_band_hz: float = 4000.0
     adapt_from_s: float = 120.0
     context_s: float = 1.0

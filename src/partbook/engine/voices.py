@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
-from ..coherent import INTERLEAVED, coherent
+from ..coherent import INTERLEAVED, coherent, measured_coherence
 from ..config import Options, VoicesConfig
 from ..dsp.oscillator import flat_partials
 from ..dsp.stft import Stft
@@ -168,12 +168,11 @@ def separate_stretch(
         generator = torch.Generator().manual_seed(options.seed)
         opinions.append(modelled(power_FT / level, combs_NRFT, analysis, generator, config).power())
     lambda_NFT = opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
-    coherence = config.coherence if options.model == "fit" else config.sung_coherence
     scaled_MFT = X_MFT / level.sqrt()
-    share_F = coherence * torch.exp(-((bins_hz / config.coherence_hz) ** 2))
     low = int((bins_hz < config.coherent_band_hz).sum())
-    full_NFT = extended(lambda_NFT, analysis.stft.bins)
-    images = coherent(scaled_MFT, full_NFT, combs_NRFT[:, :, :low], share_F[:low])[:-1] * level.sqrt()
+    full_NFT, low_NRFT = extended(lambda_NFT, analysis.stft.bins), combs_NRFT[:, :, :low]
+    share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
+    images = coherent(scaled_MFT, full_NFT, low_NRFT, share_F)[:-1] * level.sqrt()
     return analysis.stft.inverse(images, samples)
 
 
