@@ -29,12 +29,14 @@ def scene(*f0_hz, batch=1):
     return tuple(each.expand(batch, *each.shape) for each in (x, combs, tracks, voices))
 
 
-def trained(order=0, seed=0, fine=4):
+def trained(order=0, seed=0, fine=4, rounds=2):
     """Return a network whose every weight says something."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        singer = Singer(SingerConfig(bands=16, channels=8, order=order, fine_channels=fine))
+        singer = Singer(
+            SingerConfig(16, channels=8, order=order, fine_channels=fine, partial_rounds=rounds, partial_channels=4)
+        )
         for weight in singer.parameters():
             weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
     return singer.eval()
@@ -127,7 +129,7 @@ def test_a_rest_has_no_harmonics_and_silence_has_powers_too():
 def test_tracts_named_by_the_network_are_those_of_its_powers():
     x, combs, f0, _ = scene(220.0, 277.0)
     with torch.no_grad():
-        said = trained(10, fine=0)(x, combs, f0, BINS_HZ)[-1]
+        said = trained(10, fine=0, rounds=0)(x, combs, f0, BINS_HZ)[-1]
     controls = replace(said.controls[0], noise_NIT=torch.zeros_like(said.controls[0].noise_NIT))
     sung = power(controls, combs[0], f0[0], BINS_HZ)
     peaks = combs[0] > 0.1
@@ -170,3 +172,15 @@ def test_the_background_is_a_share_of_steady_noise_and_no_held_note():
     note[:, 40] += 1e4
     assert (standing(note, bumps).exp() / alone).max() < 4
     assert torch.isfinite(standing(torch.zeros_like(noise), bumps)).all()
+
+
+def test_frames_whose_bins_are_looked_at_are_said_as_if_all_were():
+    x, combs, f0, _ = scene(220.0, 277.0)
+    singer, look = trained(), slice(8, None)
+    with torch.no_grad():
+        whole, part = (singer(x, combs, f0, BINS_HZ, fine) for fine in (slice(None), look))
+    for earlier, same in zip(whole[:-1], part[:-1], strict=True):
+        assert torch.equal(earlier.power(), same.power())
+    # What single bins say reaches a few frames: the tails of powers, and the layers.
+    assert torch.allclose(whole[-1].power()[..., 28:], part[-1].power()[..., 20:], rtol=1e-3, atol=1e-7)
+    assert torch.equal(part[-1].background(), whole[-1].background())

@@ -15,8 +15,10 @@ iteration in the manner of Hershey, Le Roux & Weninger, "Deep unfolding: model-b
 architectures", 2014). Untrained it is a fit of a few rounds. Trained on mixtures it knows how the spectra of voices
 look, so it can say what a voice does where another covers it.
 
-At last a :class:`~partbook.singer.finish.Finish` looks at single bins: where the F0 is a little off, a partial wavers
-or a room rings, they show what no band can say, and every bin of every voice gets a gain.
+Then :class:`~partbook.singer.partials.Partials` looks along time and the numbers of partials, which bands do not know:
+where two voices meet in a partial, it was alone a moment ago. At last a :class:`~partbook.singer.finish.Finish` looks
+at single bins: where the F0 is a little off, a partial wavers or a room rings, they show what no band can say, and
+every bin of every voice gets a gain.
 
 No waveform is made on this way. Where all-pole tracts are wanted (``order`` above 0), the last round also names line
 spectral frequencies, gain and roll-off, and the filter is theirs; :mod:`partbook.singer.synth` can then sing them.
@@ -37,6 +39,7 @@ from ..dsp.allpole import line_spectral_frequencies, power_response
 from ..dsp.bases import mel, smooth_basis
 from .encoder import Bands, Encoder
 from .finish import Finish
+from .partials import Partials, seen_at, spread
 from .synth import Controls
 
 FLOOR = 1e-6
@@ -82,6 +85,11 @@ class SingerConfig:
         Width and layers of what looks at single bins; 0 leaves the powers to the bands.
     fine_hz
         Up to where it looks.
+    partial_rounds, partial_channels, partial_dilations
+        Rounds, width and layers of what looks at single partials, up to the same frequency; no round leaves them to the
+        bands.
+    partials
+        At how many of a voice it looks.
     """
 
     bands: int = 36
@@ -93,6 +101,16 @@ class SingerConfig:
     fine_channels: int = 0
     fine_dilations: tuple[int, ...] = (1, 3)
     fine_hz: float = 4000.0
+    partial_rounds: int = 0
+    partial_channels: int = 32
+    partial_dilations: tuple[int, ...] = (1, 2, 4, 8)
+    partials: int = 24
+
+
+_TIMED = (
+    "filter_BNJT", "loose_BNJT", "noise_BNJT", "comb_BNFT", "skirt_BNFT", "tract_BNFT", "partial_BNFT", "gain_BNFT"
+)  # fmt: skip
+"""Parts of :class:`Spectra` whose last axis is time."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +133,8 @@ class Spectra:
         Power of the all-pole tracts, where the network names them, to be used in the place of the filters.
     controls
         Those tracts, one set per mixture.
+    partial_BNFT
+        Gain of harmonics and skirts by bin, where single partials were looked at.
     gain_BNFT
         Gain of every bin of a voice, where single bins were looked at.
     """
@@ -128,20 +148,30 @@ class Spectra:
     skirt_BNFT: Float[Tensor, "B N F T"]
     tract_BNFT: Float[Tensor, "B N F T"] | None = None
     controls: tuple[Controls, ...] = ()
+    partial_BNFT: Float[Tensor, "B N F T"] | None = None
     gain_BNFT: Float[Tensor, "B N F T"] | None = None
+
+    def between(self, frames: slice) -> Spectra:
+        """Return what is said about some frames only."""
+        if frames == slice(None):
+            return self
+        timed = {name: value[..., frames] for name, value in vars(self).items() if name in _TIMED and value is not None}
+        return replace(self, **timed)
 
     def lines(self) -> Float[Tensor, "B N F T"]:
         """Return the power of the harmonics alone."""
-        if self.tract_BNFT is not None:
-            return self._gained(self.comb_BNFT * self.tract_BNFT)
-        return self._gained(self.comb_BNFT * (self.bumps_FJ @ self.filter_BNJT.exp()))
+        filter_BNFT = self.bumps_FJ @ self.filter_BNJT.exp() if self.tract_BNFT is None else self.tract_BNFT
+        return self._gained(self.comb_BNFT * filter_BNFT, self.partial_BNFT, self.gain_BNFT)
 
-    def _gained(self, power_BNFT: Tensor) -> Tensor:
-        return power_BNFT if self.gain_BNFT is None else power_BNFT * self.gain_BNFT
+    def _gained(self, power_BNFT: Tensor, *gains_BNFT: Tensor | None) -> Tensor:
+        for gain_BNFT in gains_BNFT:
+            power_BNFT = power_BNFT if gain_BNFT is None else power_BNFT * gain_BNFT
+        return power_BNFT
 
     def voiced(self) -> Float[Tensor, "B N F T"]:
         """Return the power of the harmonics and of what surrounds them."""
-        return self.lines() + self._gained(self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp()))
+        loose_BNFT = self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
+        return self.lines() + self._gained(loose_BNFT, self.partial_BNFT, self.gain_BNFT)
 
     def power(self) -> Float[Tensor, "B N F T"]:
         """Return the power of every voice."""
@@ -150,7 +180,7 @@ class Spectra:
     @cached_property
     def _power_BNFT(self) -> Float[Tensor, "B N F T"]:
         # Asked for by the next round and by the loss.
-        return self.voiced() + self._gained(self.bumps_FJ @ self.noise_BNJT.exp())
+        return self.voiced() + self._gained(self.bumps_FJ @ self.noise_BNJT.exp(), self.gain_BNFT)
 
     def background(self) -> Float[Tensor, "B F 1"]:
         """Return the power of what no voice makes, the same in all frames."""
@@ -172,6 +202,9 @@ class Singer(nn.Module):
         self.rounds = nn.ModuleList(
             Encoder(HEARD, ANSWERS, config.channels, config.bands, config.dilations) for _ in range(config.rounds)
         )
+        self.partials = nn.ModuleList(
+            Partials(config.partial_channels, config.partial_dilations) for _ in range(config.partial_rounds)
+        )
         if config.fine_channels:
             self.finish = Finish(config.fine_channels, config.fine_dilations)
         if config.order:
@@ -185,6 +218,7 @@ class Singer(nn.Module):
         comb_BNFT: Float[Tensor, "B N F T"],
         f0_hz: Float[Tensor, "B N T"],
         bins_hz: Float[Tensor, " F"],
+        fine: slice = slice(None),
     ) -> tuple[Spectra, ...]:
         """Return what every round says about the voices, the last and best last.
 
@@ -198,6 +232,8 @@ class Singer(nn.Module):
             F0 in the frames, 0 where unvoiced.
         bins_hz
             Frequencies of the bins, up to ``band_hz`` at most.
+        fine
+            Frames whose single bins are looked at; of others the last round then says nothing.
         """
         scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config)
         said, told = scene.start(), []
@@ -214,9 +250,21 @@ class Singer(nn.Module):
             told.append(said)
         if self.config.order:
             told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
+        for look in self.partials:
+            told.append(self._by_partials(look, told[-1], power_BFT, f0_hz, bins_hz))
         if self.config.fine_channels:
-            told.append(self._finished(told[-1], power_BFT, bins_hz))
+            told.append(self._finished(told[-1].between(fine), power_BFT[..., fine], bins_hz))
         return tuple(told)
+
+    def _by_partials(self, look: Partials, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
+        """Return the spectra with gains of their partials."""
+        count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
+        x_BFT = power_BFT[:, :count]
+        model_BNFT, lines_BNFT = (each[:, :, :count].detach() for each in (said.power(), said.lines()))
+        rest_BFT = said.background()[:, :count].detach().expand_as(x_BFT)
+        logs = look(seen_at(x_BFT, model_BNFT, lines_BNFT, rest_BFT, f0_hz, bin_hz, self.config.partials))
+        gain = pad(spread(logs, f0_hz, count, bin_hz), (0, 0, 0, len(bins_hz) - count), value=1.0)
+        return replace(said, partial_BNFT=gain if said.partial_BNFT is None else said.partial_BNFT * gain)
 
     def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with gains of their bins."""

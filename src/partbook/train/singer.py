@@ -71,6 +71,8 @@ class SingerTaskConfig:
         Share of scenes in which F0 strays for some stretches.
     together
         Whether scenes hold one recording only.
+    looked
+        Share of the frames of a batch in which single bins are looked at, which costs most.
     """
 
     network: SingerConfig = field(default_factory=SingerConfig)
@@ -92,16 +94,19 @@ class SingerTaskConfig:
     f0_strays: float = 0.5
     coded: float = 0.2
     together: bool = False
+    looked: float = 1.0
 
 
 class Scenes(NamedTuple):
-    """A batch of scenes of N voices in G recordings: their spectra, noise in ``mixture`` only, and the F0 given."""
+    """A batch of scenes of N voices in G recordings: their spectra, noise in ``mixture`` only, the F0 given, and the
+    frames whose single bins are looked at."""
 
     mixture_BFT: Complex[Tensor, "B F T"]
     recordings_GBFT: Complex[Tensor, "G B F T"]
     groups: tuple[tuple[int, ...], ...]
     comb_BNFT: Float[Tensor, "B N F T"]
     f0_hz: Float[Tensor, "B N T"]
+    looked: slice
 
 
 @dataclass
@@ -140,21 +145,28 @@ class SingerTask:
         noise_BFT = self.stft(torch.from_numpy(np.stack(noises)).float())
         f0_BNT = torch.from_numpy(np.stack(tracks)).float()
         groups = _groups(voices, rng, self.config.together)
+        count = parts_BNFT.shape[-1]
+        looked = max(1, round(self.config.looked * count))
+        first = int(rng.integers(count - looked + 1))
         return Scenes(
             parts_BNFT.sum(1) + noise_BFT,
             torch.stack([parts_BNFT[:, list(group)].sum(1) for group in groups]),
             groups,
             combs(f0_BNT, self.stft, parts[0].shape[-1]),
-            frames(f0_BNT, self.stft, parts_BNFT.shape[-1]),
+            frames(f0_BNT, self.stft, count),
+            slice(first, first + looked),
         )
 
     def loss(self, batch: Scenes) -> tuple[Tensor, Mapping[str, float]]:
         """Return the loss over all rounds, and the parts of the last."""
         level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12).sqrt()
         X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
-        told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz)
+        told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked)
         config = self.config
-        judgements = [judged(said, X_BFT, recordings_GBFT, batch.groups, config.beta) for said in told]
+        heard = [(X_BFT, recordings_GBFT)] * len(told)
+        if config.network.fine_channels:
+            heard[-1] = X_BFT[..., batch.looked], recordings_GBFT[..., batch.looked]
+        judgements = [judged(said, *each, batch.groups, config.beta) for said, each in zip(told, heard, strict=True)]
         fits, errors = judgements[-1]
         total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
