@@ -60,10 +60,21 @@ def test_the_delay_of_a_room_is_left_alone(folder):
     )
 
 
-def test_another_take_is_refused(folder):
-    soundfile.write(folder / "Flute.wav", music(20, seed=1), RATE, "FLOAT")
+@pytest.mark.parametrize("seed", [1, 8, 9, 14])
+def test_another_take_is_refused_also_where_it_would_hardly_overlap(folder, seed):
+    soundfile.write(folder / "Main.wav", music(10), RATE, "FLOAT")
+    soundfile.write(folder / "Flute.wav", music(10, seed=seed), RATE, "FLOAT")
     with pytest.raises(AudioError, match="one take"):
         open_session(folder, spots=["Flute"], main=["Main"], align=True)
+
+
+def test_scattered_arrivals_in_a_hall_are_no_drift(folder):
+    at_every_s = [-1.2, 0.1, 0.9, -0.4, 1.1, -0.8, 0.5, -0.2, 0.7, 0.0]
+    late = [np.roll(music(20), round((0.01 + 0.001 * each) * RATE)) for each in at_every_s]
+    pieces = [row[2 * RATE * n : 2 * RATE * (n + 1)] for n, row in enumerate(late)]
+    soundfile.write(folder / "Flute.wav", np.concatenate(pieces), RATE, "FLOAT")
+    recording = open_session(folder, spots=["Flute"], main=["Main"], align=True)
+    assert recording.setup["alignment"][0]["drift_ppm"] == 0
 
 
 def test_unequal_files_need_to_be_aligned(folder):

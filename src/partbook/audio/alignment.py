@@ -11,6 +11,7 @@ offset moves, and a line through them its drift. Sound takes its time from a pla
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -38,7 +39,10 @@ _WINDOW_S, _WINDOWS = 4.0, 32
 _WANDER = 3e-4
 _NEAR_S = 0.05
 _AGREE_S = 0.0015
-_LEAST_AGREEING = 0.4
+_LEAST_AGREEING, _FEWEST = 0.4, 3
+_DRIFTING, _SLOPING = 5, 0.1
+"""A drift is believed of so many windows, and of so little scatter that it leaves: in a hall peaks lie a millisecond
+apart by chance."""
 
 
 class Clock(NamedTuple):
@@ -179,22 +183,44 @@ class _File(NamedTuple):
 
 
 def _clock(reference: _File, other: _File) -> tuple[Clock, float]:
-    """Return the clock of a file against another, and the share of windows that agree."""
-    nominal = other.rate / reference.rate
-    clock, agreeing = Clock(nominal, _coarse_s(reference, other) * other.rate), 1.0
+    """Return the clock of a file against another, and the share of windows that agree.
+
+    The recorders may have been started at different times, or at once: what more windows agree on counts.
+    """
+    nominal, longest = other.rate / reference.rate, min(reference.length, other.length * reference.rate / other.rate)
+    found = [
+        _steady(reference, other, Clock(nominal, offset_s * other.rate))
+        for offset_s in dict.fromkeys((_coarse_s(reference, other), 0.0))
+    ]
+    clock, agreeing, windows = max(found, key=lambda each: each[1])
+    told = longest >= _FEWEST * _WINDOW_S / 2
+    if told and agreeing < max(_FEWEST, _LEAST_AGREEING * windows):
+        got = f"'{other.path.name}', which shares no steady time with '{reference.path.name}'"
+        raise AudioError("files of one take in a session", got, "the recordings of the same performance")
+    return clock, agreeing / max(1, windows)
+
+
+def _steady(reference: _File, other: _File, clock: Clock) -> tuple[Clock, int, int]:
+    """Return a clock that windows agree on, near a given one, how many do and of how many; the given one if few do."""
+    fewest, windows = math.inf, 0
     # Once the drift is known nearly, it no longer blurs the windows.
     for near_s, wander in ((_NEAR_S, _WANDER), (_NEAR_S / 10, 0.0)):
         middles, lags = _tracked(reference, other, clock, near_s, wander)
-        if len(middles) < 3:
-            break
         best = _agreeing(middles / reference.rate, lags / reference.rate)
-        agreeing = float(best.mean())
-        if agreeing < _LEAST_AGREEING or best.sum() < 3:
-            got = f"'{other.path.name}', which shares no steady time with '{reference.path.name}'"
-            raise AudioError("files of one take in a session", got, "the recordings of the same performance")
-        slope, late = np.polyfit(middles[best], lags[best], 1)
+        fewest, windows = min(fewest, int(best.sum())), len(middles)
+        if best.sum() < _FEWEST:
+            break
+        slope, late = _line(middles[best], lags[best])
         clock = Clock(float(clock.ratio * (1 + slope)), float(clock.offset + clock.ratio * late))
-    return clock, agreeing
+    return clock, int(fewest), windows
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return slope and height of the line through points, level unless many of them say that it is not."""
+    slope, height = np.polyfit(x, y, 1)
+    left, level = (np.sum(np.square(error)) for error in (y - slope * x - height, y - y.mean()))
+    sloping = len(x) >= _DRIFTING and left < _SLOPING * level
+    return (slope, height) if sloping else (0.0, y.mean())
 
 
 def _agreeing(times_s: np.ndarray, lags_s: np.ndarray) -> np.ndarray:
