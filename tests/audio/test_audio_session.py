@@ -102,6 +102,14 @@ def test_microphones_of_a_folder_that_cannot_be_are_refused(folder, spots, main,
         open_session(folder, spots=spots, main=main)
 
 
+def test_a_folder_that_is_not_there_or_is_empty_is_said_to_be(folder, tmp_path):
+    with pytest.raises(AudioError, match=f"{folder.name}s', which does not exist; try '{folder.name}'"):
+        open_session(folder.with_name(folder.name + "s"), main=["Left"])
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(AudioError, match="holds none"):
+        open_session(tmp_path / "nothing", main=["Left"])
+
+
 def test_main_microphones_alone_are_a_session(folder):
     session = open_session(folder, main=["Right", "Left"])
     assert [m.role for m in session.microphones] == ["main", "main"] and not source_names(session)

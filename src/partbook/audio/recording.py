@@ -289,7 +289,7 @@ def inspect(path: Path) -> Sound:
     if path.is_dir():
         raise AudioError("a sound file", f"the folder '{path}'")
     if not path.exists():
-        raise AudioError("a sound file", f"'{path}', which does not exist", _similar_file(path))
+        raise AudioError("a sound file", f"'{path}', which does not exist", similar_name(path))
     try:
         if path.stat().st_size == 0:
             raise AudioError("a sound file", f"'{path}', which is empty")
@@ -350,10 +350,10 @@ def _cut_short(path: Path, promised: int, length: int) -> AudioError:
     return AudioError(f"{promised} samples in '{path}'", f"a damaged file, readable up to {length}", "a fresh copy")
 
 
-def _similar_file(path: Path) -> str:
-    """Return the file beside ``path`` whose name is nearest to it, or nothing."""
+def similar_name(path: Path) -> str:
+    """Return what stands beside ``path`` under the name that is nearest to it, or nothing."""
     try:
-        names = [other.name for other in path.parent.iterdir() if other.is_file()]
+        names = [other.name for other in path.parent.iterdir()]
     except OSError:
         return ""
     found = nearest(path.name, names)
@@ -382,4 +382,5 @@ __all__ = [
     "open_recording",
     "readable_formats",
     "recording_from_array",
+    "similar_name",
 ]

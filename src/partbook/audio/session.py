@@ -33,7 +33,7 @@ from typing import NamedTuple
 from ..ensemble import source_id
 from ..errors import AudioError, OptionError, nearest
 from .alignment import AlignedRecording, aligned
-from .recording import MAX_CHANNELS, FileRecording, Microphone, Recording, Sound, inspect
+from .recording import MAX_CHANNELS, FileRecording, Microphone, Recording, Sound, inspect, similar_name
 
 SUFFIXES = frozenset(
     {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav"}
@@ -92,6 +92,9 @@ def open_session(
         If a microphone is unknown, named twice, or its channel does not exist.
     """
     path = Path(path)
+    if not path.exists():
+        got = f"'{path}', which does not exist"
+        raise AudioError("a folder of microphones, a sound file or a session.toml", got, similar_name(path))
     if path.is_dir() and not (spots or main) and (path / "session.toml").is_file():
         path = path / "session.toml"
     if path.suffix.lower() == ".toml":
@@ -124,13 +127,14 @@ def source_names(recording: Recording) -> dict[str, str]:
 def _from_folder(folder: Path, spots: Sequence[str], main: Sequence[str]) -> list[_Place]:
     """Find the file of every microphone by its stem."""
     files = _sound_files(folder)
+    if not files:
+        raise AudioError("a folder with a sound file per microphone", f"'{folder}', which holds none")
     places = []
     for role, names in (("main", main), ("spot", spots)):
         for name in names:
             found = [file for file in files if file.stem == name]
             if not found:
-                known = [file.stem for file in files]
-                hint = nearest(name, known) if known else ""
+                hint = nearest(name, [file.stem for file in files])
                 raise OptionError(f"microphones of the folder '{folder}' in --{_flag(role)}", f"{name!r}", hint)
             if len(found) > 1:
                 raise AudioError(f"one file for {name}", " and ".join(f"'{file.name}'" for file in found))
@@ -273,7 +277,7 @@ def _spots_hint(path: Path) -> str:
     """Return how to name spots of this input."""
     if path.is_dir():
         names = [file.stem for file in _sound_files(path)]
-        return f"--spots with some of {', '.join(names)}" if names else "a folder of sound files"
+        return f"--spots with some of {', '.join(names)}"
     return 'role = "spot"' if path.suffix.lower() == ".toml" else "--spots Violin1=4,Violin2=5"
 
 
