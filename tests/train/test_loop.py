@@ -148,6 +148,30 @@ def test_a_spoiled_step_leaves_the_weights(tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_batches_of_a_step_weigh_as_much_as_one_that_holds_them_all(tmp_path):
+    class Plain(Line):
+        together = 1
+
+        def __init__(self):
+            super().__init__()
+            self.model = nn.Linear(3, 1)
+            nn.init.zeros_(self.model.weight)
+            nn.init.zeros_(self.model.bias)
+
+        def batch(self, seed, step):
+            drawn = [super(Plain, self).batch(seed, step * self.together + k) for k in range(self.together)]
+            return tuple(torch.cat(each) for each in zip(*drawn, strict=True))
+
+    whole, parts = Plain(), Plain()
+    whole.together = 3
+    train(whole, replace(CONFIG, steps=4), tmp_path / "whole")
+    train(parts, replace(CONFIG, steps=4, batches=3), tmp_path / "parts")
+    assert parts.seen[:12] == whole.seen[:12] == list(range(12))
+    assert torch.allclose(whole.model.weight, parts.model.weight, atol=1e-6)
+    one, three = (json.loads((tmp_path / f / "log.jsonl").read_text().splitlines()[0]) for f in ("whole", "parts"))
+    assert one["error"] == pytest.approx(three["error"]) and one["loss"] == pytest.approx(three["loss"])
+
+
 def test_large_gradients_are_clipped(tmp_path):
     train(Line(), replace(CONFIG, clip=1e-9, weight_decay=0.0, steps=3), tmp_path / "clipped")
     assert all(record["norm"] > 0.1 for record in logged(tmp_path / "clipped")), "the log tells the norm before"

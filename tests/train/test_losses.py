@@ -6,11 +6,10 @@ import scipy.stats
 import torch
 
 from partbook.pitch.contour import extracted
+from partbook.singer.judging import Asked, likelihood, masked_error
 from partbook.train.losses import (
     commitment,
     damped,
-    likelihood,
-    masked_error,
     multi_resolution,
     outside_range,
     salience_sum,
@@ -125,8 +124,17 @@ def test_masked_error_of_the_right_mask_is_small():
     parts = torch.randn(2, 1, 30, 20, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     parts[0, :, 15:], parts[1, :, :15] = 0, 0
     mask = (torch.arange(30) < 15).float()[None, :, None].expand(1, 30, 20)
-    assert float(masked_error(parts.sum(0), parts[0], mask)) == pytest.approx(-40, abs=0.1)
-    assert float(masked_error(parts.sum(0), parts[0], 0 * mask)) == pytest.approx(0, abs=0.1)
+    asked = Asked.of(parts.sum(0), parts)
+    assert masked_error(asked, [mask, 1 - mask]).tolist() == pytest.approx([-40, -40], abs=0.1)
+    assert masked_error(asked, [0 * mask, 0 * mask]).tolist() == pytest.approx([0, 0], abs=0.1)
+
+
+def test_masked_error_is_that_of_the_masked_spectra():
+    generator = torch.Generator().manual_seed(1)
+    parts = torch.randn(2, 3, 30, 20, dtype=torch.complex64, generator=generator)
+    masks = torch.rand(2, 3, 30, 20, generator=generator)
+    left = (parts - masks * parts.sum(0)).abs().square().sum((-1, -2)) / parts.abs().square().sum((-1, -2))
+    assert torch.allclose(masked_error(Asked.of(parts.sum(0), parts), masks), (10 * left.log10()).mean(1), atol=2e-3)
 
 
 def test_salience_losses_vanish_where_all_is_said_and_stay_inside_the_range():

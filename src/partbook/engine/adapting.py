@@ -23,7 +23,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from ..progress import OnProgress, Progress
-from ..singer.judging import judged, over_rounds
+from ..singer.judging import Asked, judged, over_rounds
 from ..singer.model import Singer
 
 VOICE_FRAMES_PER_S = 500
@@ -192,7 +192,8 @@ def _judgements(singer: Singer, heard: Sum, bins_hz: Tensor) -> list[tuple[Tenso
     X_FT, voices = heard.X_2FT.sum(0), len(heard.f0_hz)
     groups = (range(voices // 2), range(voices // 2, voices))
     told = singer(X_FT.abs().square()[None], heard.comb_NFT[None], heard.f0_hz[None], bins_hz)
-    return [judged(said, X_FT[None], heard.X_2FT[:, None], groups) for said in told]
+    asked = Asked.of(X_FT[None], heard.X_2FT[:, None])
+    return [judged(said, asked, groups) for said in told]
 
 
 def _learn(singer: Singer, optimiser: torch.optim.Optimizer, rate: float, heard: Sum, bins_hz: Tensor) -> None:

@@ -9,6 +9,7 @@ second term is the error of that filter itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Complex, Float
@@ -31,21 +32,46 @@ def likelihood(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: float
     return beta_divergence(x + floor, y + floor, beta) / x.numel()
 
 
-def masked_error(
-    X_BFT: Complex[Tensor, "B F T"], target_BFT: Complex[Tensor, "B F T"], mask_BFT: Float[Tensor, "B F T"]
-) -> Float[Tensor, ""]:
-    """Return the mean error in dB, relative to the target, of a mask on a mixture."""
-    error = (target_BFT - mask_BFT * X_BFT).abs().square().sum((-1, -2))
-    energy = target_BFT.abs().square().sum((-1, -2))
-    return (10 * torch.log10((error + _TINY) / (energy + _TINY) + 1e-4)).mean()
+def masked_error(asked: Asked, mask_GBFT: Sequence[Float[Tensor, "B F T"]]) -> Float[Tensor, " G"]:
+    """Return the mean error in dB, relative to every recording, of its mask on the mixtures."""
+    errors = []
+    for power_BFT, cross_BFT, mask_BFT in zip(asked.power_GBFT, asked.cross_GBFT, mask_GBFT, strict=True):
+        error = (power_BFT + mask_BFT * (mask_BFT * asked.mixture_BFT - 2 * cross_BFT)).sum((-1, -2))
+        errors.append(
+            (10 * torch.log10((error.clamp_min(0) + _TINY) / (power_BFT.sum((-1, -2)) + _TINY) + 1e-4)).mean()
+        )
+    return torch.stack(errors)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What powers are judged by: all that the rounds have in common.
+
+    Attributes
+    ----------
+    mixture_BFT, power_GBFT
+        Power of the mixtures, of unit mean, and of what was added up in each of them.
+    cross_GBFT
+        Real part of the product of a recording and the mixture's conjugate.
+    """
+
+    mixture_BFT: Float[Tensor, "B F T"]
+    power_GBFT: Float[Tensor, "G B F T"]
+    cross_GBFT: Float[Tensor, "G B F T"]
+
+    @classmethod
+    def of(cls, X_BFT: Complex[Tensor, "B F T"], recordings_GBFT: Complex[Tensor, "G B F T"]) -> Asked:
+        """Return it from spectra."""
+        mixture_BFT, power_GBFT = (torch.view_as_real(x).square().sum(-1) for x in (X_BFT, recordings_GBFT))
+        return cls(mixture_BFT, power_GBFT, (recordings_GBFT * X_BFT.conj()).real)
+
+    def between(self, frames: slice) -> Asked:
+        """Return what some frames are judged by."""
+        return Asked(self.mixture_BFT[..., frames], self.power_GBFT[..., frames], self.cross_GBFT[..., frames])
 
 
 def judged(
-    said: Spectra,
-    X_BFT: Complex[Tensor, "B F T"],
-    recordings_GBFT: Complex[Tensor, "G B F T"],
-    groups: Sequence[Sequence[int]],
-    beta: float = 0.0,
+    said: Spectra, asked: Asked, groups: Sequence[Sequence[int]], beta: float = 0.0
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Return the divergence, and the filter's error in dB, means over the recordings.
 
@@ -53,23 +79,21 @@ def judged(
     ----------
     said
         About the voices of mixtures of unit mean power.
-    X_BFT, recordings_GBFT
-        The mixtures, and what was added up in each of them.
+    asked
+        Mixtures and recordings.
     groups
         Which voices each recording holds. Of a single one there is the likelihood alone.
     beta
         Divergence.
     """
     lambda_BNFT = said.power()
-    y = lambda_BNFT.sum(1) + said.background()
     if len(groups) == 1:
-        return likelihood(X_BFT.abs().square(), y, beta, FLOOR), y.new_zeros(())
-    fits, errors = [], []
-    for recording_BFT, group in zip(recordings_GBFT, groups, strict=True):
-        power = lambda_BNFT[:, list(group)].sum(1)
-        fits.append(likelihood(recording_BFT.abs().square(), power, beta, FLOOR))
-        errors.append(masked_error(X_BFT, recording_BFT, power / (y + 1e-8)))
-    return torch.stack(fits).mean(), torch.stack(errors).mean()
+        y = lambda_BNFT.sum(1) + said.background()
+        return likelihood(asked.mixture_BFT, y, beta, FLOOR), y.new_zeros(())
+    powers = [sum(lambda_BNFT[:, n] for n in group) for group in groups]
+    y = sum(powers) + said.background()
+    fits = [likelihood(x, power, beta, FLOOR) for x, power in zip(asked.power_GBFT, powers, strict=True)]
+    return torch.stack(fits).mean(), masked_error(asked, [power / (y + 1e-8) for power in powers]).mean()
 
 
 def over_rounds(
@@ -83,4 +107,4 @@ def over_rounds(
     return earlier * sum(losses[:-1]) + losses[-1]
 
 
-__all__ = ["EARLIER", "ERROR", "FLOOR", "LIKELIHOOD", "judged", "likelihood", "masked_error", "over_rounds"]
+__all__ = ["EARLIER", "ERROR", "FLOOR", "LIKELIHOOD", "Asked", "judged", "likelihood", "masked_error", "over_rounds"]

@@ -53,6 +53,8 @@ class LoopConfig:
         Of everything.
     low_precision
         Whether products are computed in bfloat16.
+    batches
+        How many batches make a step, one after the other: the memory is that of one.
     """
 
     steps: int
@@ -65,9 +67,10 @@ class LoopConfig:
     check_every: int = 500
     seed: int = 0
     low_precision: bool = False
+    batches: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("steps", "warm_up_steps", "save_every", "check_every"):
+        for name in ("steps", "warm_up_steps", "save_every", "check_every", "batches"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} from 1 up", f"{getattr(self, name)}")
         if self.learning_rate <= 0 or self.clip <= 0:
@@ -211,14 +214,19 @@ def _step(
 ) -> tuple[float | None, Mapping[str, float], float | None]:
     """Take one step; return loss, parts and the gradient's norm, None if they are not finite and nothing was done."""
     device = next(task.model.parameters()).device
-    batch = moved(task.batch(config.seed, team.number(step)), device)
     held = [buffer.clone() for buffer in task.model.buffers()]
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.low_precision):
-        loss, parts = task.loss(batch)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    losses, told = [], []
+    for number in range(step * config.batches, (step + 1) * config.batches):
+        batch = moved(task.batch(config.seed, team.number(number)), device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.low_precision):
+            loss, parts = task.loss(batch)
+        (loss / config.batches).backward()
+        losses.append(loss.detach())
+        told.append(parts)
     team.agree(task.model)
-    loss = team.mean(loss.detach())
+    loss = team.mean(torch.stack(losses).mean())
+    parts = {name: sum(each[name] for each in told) / len(told) for name in told[-1]}
     norm = float(nn.utils.clip_grad_norm_(task.model.parameters(), config.clip))
     if not (torch.isfinite(loss) and math.isfinite(norm)):
         # Running means have seen it; weights have not.

@@ -27,7 +27,7 @@ from torch import Tensor
 from ..data.wear import coded, coloured, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
-from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, judged, over_rounds
+from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, judged, over_rounds
 from ..singer.model import Singer, SingerConfig
 from .pitch import HELD_OUT, rendered
 from .weights import seeded
@@ -163,10 +163,10 @@ class SingerTask:
         X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
         told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked)
         config = self.config
-        heard = [(X_BFT, recordings_GBFT)] * len(told)
+        by = [Asked.of(X_BFT, recordings_GBFT)] * len(told)
         if config.network.fine_channels:
-            heard[-1] = X_BFT[..., batch.looked], recordings_GBFT[..., batch.looked]
-        judgements = [judged(said, *each, batch.groups, config.beta) for said, each in zip(told, heard, strict=True)]
+            by[-1] = by[-1].between(batch.looked)
+        judgements = [judged(said, asked, batch.groups, config.beta) for said, asked in zip(told, by, strict=True)]
         fits, errors = judgements[-1]
         total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
