@@ -11,6 +11,7 @@ from partbook.config import Options, SessionConfig, SessionOptions
 from partbook.engine.session import separate_session
 from partbook.ensemble import named_voices
 from partbook.errors import OptionError
+from partbook.pitch.tracks import Track
 from partbook.room.plan import SPEED_OF_SOUND
 
 RATE = 8000
@@ -140,6 +141,24 @@ def test_without_spots_and_places_players_are_told_apart_by_pitch():
         assert max(errors_db) < -8
     assert any("by their pitch" in line for line in told)
     assert any("2 players at 1 live" in line for line in told)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_many_players_that_only_pitch_tells_apart_are_told_of(rng, known):
+    recording = recording_from_array(0.1 * rng.standard_normal((2, 4000)).astype(np.float32), RATE)
+    main = tuple(Microphone(f"Main{m}", "", m + 1, "main") for m in range(2))
+    ids, times_s = ["flute", "oboe", "horn", "cello"], np.arange(0, 0.5, 0.01)
+    sure = np.ones(len(times_s))
+    f0 = {id: Track(times_s, 800.0 / 2**n * sure, sure) for n, id in enumerate(ids)}
+    separation = separate_session(
+        replace(recording, microphones=main),
+        options=Options(),
+        config=QUICK,
+        voices=named_voices(ids),
+        f0=f0 if known else None,
+    )
+    told = any("some will be lost: --f0" in line for line in separation.config["session"]["remarks"])
+    assert told is not known
 
 
 def test_a_start_that_needs_more_than_is_known_is_refused():

@@ -32,6 +32,9 @@ from .plays import read_plays
 from .starts import from_tracks, named_start, renamed
 from .voices import separate_voices
 
+_HEARD_OUT = 3
+"""Players that their pitch alone tells apart, where nobody says what it is."""
+
 
 def separate_session(
     recording: Recording,
@@ -81,7 +84,7 @@ def separate_session(
     if "alignment" not in recording.setup:
         check_one_take(recording)
     health = examined(recording)
-    remarks = [*health.problems, *_expected(recording, names, health, heard is not None)]
+    remarks = [*health.problems, *_expected(recording, names, health, heard is not None, len(f0 or {}) == len(names))]
     said = Progress("listen", len(remarks), on_progress) if remarks else None
     for remark in remarks:
         said.step(remark)
@@ -133,7 +136,9 @@ def _players(recording: Recording, start: str, calibration: Calibration | None) 
     return names
 
 
-def _expected(recording: Recording, names: Mapping[str, str], health: Health, pitched: bool) -> Iterator[str]:
+def _expected(
+    recording: Recording, names: Mapping[str, str], health: Health, pitched: bool, given: bool
+) -> Iterator[str]:
     """Yield a line for what cannot be expected of the microphones as they are."""
     unnamed = recording.setup.get("unnamed", ())
     if unnamed:
@@ -147,10 +152,12 @@ def _expected(recording: Recording, names: Mapping[str, str], health: Health, pi
             yield f"{name} has no spot microphone: it stays in the residual and in the others' parts"
     if pitched:
         yield "no spot microphones: players are told apart by their pitch, as voices are"
+    if pitched and len(names) > _HEARD_OUT and not given:
+        yield f"of {len(names)} players some will be lost: --f0, a seating plan or a calibration would tell them apart"
     live = int((health.level_M > DEAD * health.level_M.max()).sum())
     players = max(len(names), len(listed))
     if players > live:
-        yield f"{players} players at {live} live microphones: expect parts no cleaner than masks would make them"
+        yield f"{players} players at {live} live microphones: expect parts about as clean as masks would make them"
 
 
 def planned(analysis: Analysis, sources: int, options: Options, config: SessionConfig) -> list[Section]:
