@@ -120,8 +120,9 @@ def _speed(jobs: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
         task, _, library = name.partition(": ")
         ours = jobs.get(f"{task}: Partbook")
         times = f"{job['seconds'] / ours['seconds']:.1f}" if ours and library not in ("", "Partbook") else ""
-        rows.append([task, library or "Partbook", f"{job['seconds']:.2f}", times, f"{job['memory_gb']:.2f}"])
-    yield from _table(["job", "by", "seconds", "times ours", "memory in GB"], rows)
+        cpu = f"{job['cpu_seconds']:.2f}" if "cpu_seconds" in job else ""
+        rows.append([task, library or "Partbook", f"{job['seconds']:.2f}", cpu, times, f"{job['memory_gb']:.2f}"])
+    yield from _table(["job", "by", "seconds", "CPU seconds", "times ours", "memory in GB"], rows)
 
 
 def _machine(name: str, machine: Mapping) -> str:

@@ -72,7 +72,7 @@ def separate(
         Spectra of the players of a session: nmf, learned from the recording; dictionary, those of --calibration; or
         source-filter, the harmonics of the pitch that every player is heard at.
     calibration
-        File that partbook calibrate made of the same players at the same microphones.
+        File that partbook calibrate made of the same players at the same microphones in the same room.
     plays
         Who plays when in a session: a CSV file of player,start,end in seconds, or a score with a part per player (MIDI,
         MusicXML).
