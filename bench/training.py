@@ -32,9 +32,6 @@ STEPS: Mapping[str, tuple[JointConfig, float, float]] = {
     "singer step in the joint model, F0 given, batch 4 × 4 s × 4 voices, a singer of bands": (
         JointConfig(singer="untrained", pieces=6, mixtures=4, windows_s=(0.128,), phases=(GIVEN,)), 16.5, 0.8
     ),
-    "the same, the singer that comes with Partbook": (
-        JointConfig(pieces=6, mixtures=4, windows_s=(0.128,), phases=(GIVEN,)), 16.5, 0.8
-    ),
 }  # fmt: skip
 """A configuration by what it measures, with the published seconds and those that are wanted."""
 

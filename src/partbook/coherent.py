@@ -32,7 +32,7 @@ from .wiener import masks
 INTERLEAVED = 3
 """Combs per voice."""
 
-REACH_BINS, REACH_FRAMES = 2, 1
+REACH_BINS, REACH_FRAMES = 2, 2
 """Half the size of a neighbourhood, the centre not counted."""
 
 EDGES_HZ = (0.0, 400.0, 800.0, 1500.0, 2500.0, 4000.0)
@@ -41,8 +41,8 @@ EDGES_HZ = (0.0, 400.0, 800.0, 1500.0, 2500.0, 4000.0)
 ALONE, AT_PARTIAL = 0.8, 0.3
 """Share of a bin's power from which a voice is alone there, and power of a unit comb from which a partial is there."""
 
-CHANCE = 0.25
-"""What a sinusoid explains of a neighbourhood of noise: neighbouring bins and frames overlap."""
+CHANCE = 0.17
+"""What a sinusoid explains of a neighbourhood of noise, white (0.14) or in the shape of a comb (0.30)."""
 
 DOUBTED = 100
 """So many neighbourhoods that show nothing but chance are heard beside those of a band."""

@@ -24,6 +24,9 @@ FLOOR = 1e-6
 LIKELIHOOD, ERROR, EARLIER = 0.02, 0.1, 0.25
 """Weights in the loss: of the divergence, of the filter's error in dB, and of all rounds but the last."""
 
+SILENT = 1e-3
+"""Power, relative to the mixture's, below which a recording is as good as silent."""
+
 _TINY = 1e-10
 
 
@@ -33,13 +36,14 @@ def likelihood(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: float
 
 
 def masked_error(asked: Asked, mask_GBFT: Sequence[Float[Tensor, "B F T"]]) -> Float[Tensor, " G"]:
-    """Return the mean error in dB, relative to every recording, of its mask on the mixtures."""
-    errors = []
+    """Return the mean error in dB, relative to every recording, of its mask on the mixtures.
+
+    Where a recording is silent, it is relative to a little of the mixture.
+    """
+    errors, silence_B = [], SILENT * asked.mixture_BFT.sum((-1, -2)) + _TINY
     for power_BFT, cross_BFT, mask_BFT in zip(asked.power_GBFT, asked.cross_GBFT, mask_GBFT, strict=True):
         error = (power_BFT + mask_BFT * (mask_BFT * asked.mixture_BFT - 2 * cross_BFT)).sum((-1, -2))
-        errors.append(
-            (10 * torch.log10((error.clamp_min(0) + _TINY) / (power_BFT.sum((-1, -2)) + _TINY) + 1e-4)).mean()
-        )
+        errors.append((10 * torch.log10(error.clamp_min(0) / (power_BFT.sum((-1, -2)) + silence_B) + 1e-4)).mean())
     return torch.stack(errors)
 
 
