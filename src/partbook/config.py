@@ -96,7 +96,7 @@ class VoicesConfig:
     overlap: int = 4
     band_hz: float = 8000.0
     iterations: int = 6
-    network_weight: float = 0.7
+    network_weight: float = 0.8
     beta: float = 0.25
     coherent_band_hz: float = 4000.0
     adapt_from_s: float = 120.0
