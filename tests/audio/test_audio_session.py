@@ -163,6 +163,7 @@ def test_files_that_do_not_fit_together_are_refused(folder):
         ('[[microphone]]\nname = "Flute"\nfile = "Flute.wav"\nrole = "spot"\nposition_m = [1, 2]', "three numbers"),
         ('[[microphone]]\nname = "F"\nfile = "Flute.wav"\nrole = "spot"\n[[source]]\nname = "G"', "try one of G"),
         ('[[source]]\nnome = "G"', "try name"),
+        ('[[source]]\nname = "G"\nspot = "no"', "expected spot = true or false of the source 'G', got 'no'"),
         ("[room]\nrt60_s = -1", "above 0"),
         ("room = [1]", "another kind"),
         ('[[microphone]]\nname = "a/b"\nfile = "Flute.wav"\nrole = "spot"', "file name"),

@@ -9,7 +9,7 @@ from partbook.audio import Microphone, excerpt, open_session, recording_from_arr
 from partbook.config import Options, SessionConfig, SessionOptions
 from partbook.dsp.stft import Stft
 from partbook.engine.session import separate_session
-from partbook.errors import Cancelled
+from partbook.errors import Cancelled, OptionError
 
 QUICK = SessionConfig(window_s=0.064, components=4, diagonal_rounds=8, full_rounds=2, context_s=0.1, fade_s=0.05)
 
@@ -245,7 +245,10 @@ def test_troubles_of_microphones_are_told(recording):
     samples = recording.read(0, recording.length)
     samples[1] = 0
     told = []
-    setup = {"unnamed": ["Balcony"], "source": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "Tuba"}]}
+    setup = {
+        "unnamed": ["Balcony"],
+        "source": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "Tuba", "spot": False}],
+    }
     separate_session(
         replace(session(samples, recording.microphones), setup=setup),
         options=Options(),
@@ -254,3 +257,9 @@ def test_troubles_of_microphones_are_told(recording):
     )
     told = " ".join(told)
     assert "Main2 is dead" in told and "Balcony" in told and "Tuba has no spot" in told
+
+
+def test_a_listed_player_without_a_microphone_is_refused(recording):
+    listed = replace(recording, setup={"source": [{"name": name} for name in ("a", "b", "c", "Tuba")]})
+    with pytest.raises(OptionError, match=r"for every player.* got none for Tuba; try .*spot = false"):
+        separate_session(listed, options=Options(), config=QUICK)

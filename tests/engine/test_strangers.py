@@ -116,7 +116,7 @@ def test_energy_of_nobody_is_that_of_patterns_that_are_not_near(model):
 
 def test_a_player_of_the_plan_without_a_spot_is_expected_however_faint(monkeypatch):
     _, recording = recorded(stranger=True)
-    told = {"source": [{"name": name} for name in "ABCD"]}
+    told = {"source": [{"name": name} for name in "ABC"] + [{"name": "D", "spot": False}]}
     said = []
     monkeypatch.setattr(players, "UNMIKED", np.inf)
     for setup in ({}, told):

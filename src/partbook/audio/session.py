@@ -14,6 +14,7 @@
     [[source]]                      # optional
     name = "Violin 1"
     position_m = [1.2, 2.4, 1.2]
+    spot = false                    # of a player whom no spot microphone hears: expected, and left in the residual
 
     [room]                          # optional
     size_m = [12.0, 20.0, 8.0]
@@ -46,7 +47,7 @@ ROLES = ("main", "spot", "ambient")
 _TOP_KEYS = ("file", "microphone", "source", "room")
 _KEYS = {
     "microphone": ("name", "file", "channel", "role", "source", "pattern", "position_m", "aim"),
-    "source": ("name", "position_m"),
+    "source": ("name", "position_m", "spot"),
     "room": ("size_m", "rt60_s"),
 }
 
@@ -206,6 +207,8 @@ def _check_entry(kind: str, entry: object) -> None:
     for key in ("source", "pattern"):
         if key in entry and not isinstance(entry[key], str):
             raise OptionError(f"text as {key} of a {kind} in session.toml", f"{entry[key]!r}")
+    if kind == "source" and not isinstance(entry.get("spot", True), bool):
+        raise OptionError(f"spot = true or false of the source {entry['name']!r}", f"{entry['spot']!r}")
     for key in ("position_m", "size_m", "aim"):
         if key in entry and not (isinstance(entry[key], list) and [_is_number(x) for x in entry[key]] == [True] * 3):
             raise OptionError(f"three numbers as {key} in session.toml", f"{entry[key]!r}", f"{key} = [1.0, 2.0, 1.5]")

@@ -129,6 +129,10 @@ def _players(recording: Recording, start: str, calibration: Calibration | None) 
     names, listed = source_names(recording), recording.setup.get("source", ())
     if start == "plan" and listed:
         return {str(entry["name"]).lower(): str(entry["name"]) for entry in listed}
+    silent = [str(each["name"]) for each in listed if each.get("spot", True) and str(each["name"]).lower() not in names]
+    if names and silent:
+        hint = f'source = "{silent[0]}" at its microphone, or spot = false at the source {silent[0]}'
+        raise OptionError("a spot microphone for every player of session.toml", f"none for {', '.join(silent)}", hint)
     if not names and calibration is not None:
         return {id: id for id in calibration.players}
     if not names and start != "spot":
