@@ -62,6 +62,15 @@ def test_scale_of_the_recording_passes_through():
     assert torch.allclose(coherent(10 * X, lambda_NFT * 100, combs, share), 10 * images, atol=1e-3)
 
 
+def test_sound_beside_digital_silence_has_finite_images():
+    X, combs, lambda_NFT, _ = scene(samples=16000)
+    X[..., 20:], lambda_NFT[..., 20:] = 0, 0
+    for level in (1.0, 1e4):
+        images = coherent(level * X, level**2 * lambda_NFT, combs, torch.full((STFT.bins,), 0.9))
+        assert torch.isfinite(torch.view_as_real(images)).all()
+        assert (images.sum(0) - level * X).abs().max() < 1e-5 * level * X.abs().max()
+
+
 def test_solver_agrees_with_lapack():
     rng = np.random.default_rng(0)
     A = rng.normal(size=(50, 6, 6)) + 1j * rng.normal(size=(50, 6, 6))

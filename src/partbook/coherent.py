@@ -48,6 +48,10 @@ DOUBTED = 100
 """So many neighbourhoods that show nothing but chance are heard beside those of a band."""
 
 
+QUIETEST = 1e-6
+"""Least noise of a bin relative to the most in its neighbourhood."""
+
+
 def coherent(
     X_MFT: Spectrum_MFT,
     lambda_NFT: Power_NFT,
@@ -140,13 +144,16 @@ def _images(
     rest_FT = diagonal_NFT.sum(0)
 
     # Unknown amplitudes have unit variance: the centre's gain goes into the patterns, the noise whitens both.
-    whitener_DFT = _neighbours(1 / rest_FT.sqrt())
+    # Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
+    size = (2 * REACH_BINS + 1, 2 * REACH_FRAMES + 1)
+    around_FT = torch.nn.functional.max_pool2d(rest_FT[None], size, 1, (REACH_BINS, REACH_FRAMES))[0]
+    whitener_DFT = _neighbours(torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt())
     pattern_PDFT = _neighbours(combs_NRFT.reshape(partials, bins, frames)) * whitener_DFT
     E_LDP = (pattern_PDFT * gain_NFT.repeat_interleave(interleaved, 0)[:, None]).permute(2, 3, 1, 0).flatten(0, 1)
     x_LDM = (_neighbours(X_MFT) * whitener_DFT).permute(2, 3, 1, 0).flatten(0, 1)
     gram_PPL = (E_LDP.mH @ E_LDP).permute(1, 2, 0) + torch.eye(partials)[:, :, None]
     target_PML = (E_LDP.mH @ x_LDM).permute(1, 2, 0)
-    amplitude_PML = solve_positive(gram_PPL, target_PML)
+    amplitude_PML = solve_positive(gram_PPL, target_PML, least=1.0)
 
     centre_NRFT = combs_NRFT * gain_NFT[:, None]
     amplitude_NRMFT = amplitude_PML.reshape(voices, interleaved, -1, bins, frames)
@@ -165,8 +172,10 @@ def _neighbours(x: Tensor) -> Tensor:
     return torch.stack([padded[..., i : i + bins, j : j + frames] for i, j in shifts], -3)
 
 
-def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"]) -> Complex[Tensor, "P M L"]:
-    """Solve many small positive definite Hermitian systems at once by Cholesky decomposition.
+def solve_positive(
+    A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"], least: float = EPS
+) -> Complex[Tensor, "P M L"]:
+    """Solve many small Hermitian systems, of eigenvalues from ``least`` up, at once by Cholesky decomposition.
 
     The systems lie along the *last* axis, so that each step of the textbook algorithm is one long vector operation:
     several times faster than a batch of small factorisations.
@@ -178,7 +187,7 @@ def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M 
         pivot = A_PPL[j, j].real.clone()
         for k in range(j):
             pivot -= lower[j][k].real ** 2 + lower[j][k].imag ** 2
-        inverse_diagonal.append(pivot.clamp_min(EPS).rsqrt())
+        inverse_diagonal.append(pivot.clamp_min(least).rsqrt())
         for i in range(j + 1, size):
             entry = A_PPL[i, j].clone()
             for k in range(j):
