@@ -19,8 +19,6 @@ SEEN = 10
 RINGING_FRAMES = (2.0, 8.0)
 """Frames in which the tails that are seen fall by a factor e."""
 
-_LEAST, _MOST = -6.0, 6.0
-
 
 class Around(nn.Module):
     """Look at the neighbouring bins and frames; what comes in is added to what goes out."""
@@ -37,8 +35,35 @@ class Around(nn.Module):
         return h + self.out(relu(self.around(relu(h))))
 
 
-class Finish(nn.Module):
-    """From powers to log gains.
+class Gains(nn.Module):
+    """From what is seen of every voice to log gains; it begins as no gain at all.
+
+    Parameters
+    ----------
+    seen, channels, dilations
+        Channels that are seen, width, and steps in frames of every layer.
+    most
+        Largest log gain, up and down.
+    """
+
+    def __init__(self, seen: int, channels: int, dilations: tuple[int, ...], most: float) -> None:
+        super().__init__()
+        self.most = most
+        self.entry = nn.Conv2d(seen, channels, 3, padding=1)
+        self.layers = nn.Sequential(*(Around(channels, dilation) for dilation in dilations))
+        self.answer = nn.Conv2d(channels, 1, 1)
+        nn.init.zeros_(self.answer.weight)
+        nn.init.zeros_(self.answer.bias)
+
+    def logs(self, seen_BNCFT: Float[Tensor, "B N C F T"]) -> Float[Tensor, "B N F T"]:
+        """Return the log gains."""
+        flat = seen_BNCFT.flatten(0, 1).to(memory_format=torch.channels_last)
+        logs = self.answer(relu(self.layers(self.entry(flat))))
+        return logs.unflatten(0, seen_BNCFT.shape[:2])[:, :, 0].clamp(-self.most, self.most)
+
+
+class Finish(Gains):
+    """From powers to log gains of single bins.
 
     Parameters
     ----------
@@ -47,12 +72,7 @@ class Finish(nn.Module):
     """
 
     def __init__(self, channels: int, dilations: tuple[int, ...]) -> None:
-        super().__init__()
-        self.entry = nn.Conv2d(SEEN, channels, 3, padding=1)
-        self.layers = nn.Sequential(*(Around(channels, dilation) for dilation in dilations))
-        self.answer = nn.Conv2d(channels, 1, 1)
-        nn.init.zeros_(self.answer.weight)
-        nn.init.zeros_(self.answer.bias)
+        super().__init__(SEEN, channels, dilations, most=6.0)
 
     def forward(
         self,
@@ -72,10 +92,7 @@ class Finish(nn.Module):
         rest_BFT
             Of what no voice makes.
         """
-        seen = seen_of(power_BFT, model_BNFT, lines_BNFT, rest_BFT)
-        flat = seen.flatten(0, 1).to(memory_format=torch.channels_last)
-        logs = self.answer(relu(self.layers(self.entry(flat))))
-        return logs.unflatten(0, seen.shape[:2])[:, :, 0].clamp(_LEAST, _MOST)
+        return self.logs(seen_of(power_BFT, model_BNFT, lines_BNFT, rest_BFT))
 
 
 def seen_of(power_BFT: Tensor, model_BNFT: Tensor, lines_BNFT: Tensor, rest_BFT: Tensor) -> Float[Tensor, "B N C F T"]:
@@ -101,4 +118,4 @@ def ringing(x: Float[Tensor, "... T"], frames: float, reach: int = 12) -> Float[
     return sum(weight * past[..., k : k + x.shape[-1]] for k, weight in enumerate(weights)) / weights.sum()
 
 
-__all__ = ["Around", "Finish", "ringing", "seen_of"]
+__all__ = ["Around", "Finish", "Gains", "ringing", "seen_of"]

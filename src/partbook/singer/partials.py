@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch import Tensor
 
-from .finish import Around
+from .finish import Gains
 
 SEEN = 13
 """Channels that are seen of a partial."""
@@ -21,11 +20,9 @@ SEEN = 13
 NEAR_BINS = 4.0
 """Partials of others that are farther away than this are not told apart."""
 
-_LEAST, _MOST = -5.0, 5.0
 
-
-class Partials(nn.Module):
-    """From powers around partials to log gains.
+class Partials(Gains):
+    """From powers around partials to their log gains.
 
     Parameters
     ----------
@@ -34,18 +31,11 @@ class Partials(nn.Module):
     """
 
     def __init__(self, channels: int, dilations: tuple[int, ...]) -> None:
-        super().__init__()
-        self.entry = nn.Conv2d(SEEN, channels, 3, padding=1)
-        self.layers = nn.Sequential(*(Around(channels, dilation) for dilation in dilations))
-        self.answer = nn.Conv2d(channels, 1, 1)
-        nn.init.zeros_(self.answer.weight)
-        nn.init.zeros_(self.answer.bias)
+        super().__init__(SEEN, channels, dilations, most=5.0)
 
     def forward(self, seen_BNCKT: Float[Tensor, "B N C K T"]) -> Float[Tensor, "B N K T"]:
         """Return log gains from what :func:`seen_at` returns."""
-        flat = seen_BNCKT.flatten(0, 1).to(memory_format=torch.channels_last)
-        logs = self.answer(relu(self.layers(self.entry(flat))))
-        return logs.unflatten(0, seen_BNCKT.shape[:2])[:, :, 0].clamp(_LEAST, _MOST)
+        return self.logs(seen_BNCKT)
 
 
 def seen_at(
