@@ -20,6 +20,10 @@ RINGING_FRAMES = (2.0, 8.0)
 """Frames in which the tails that are seen fall by a factor e."""
 
 
+MOST = 6.0
+"""Largest log gain of a bin, up and down."""
+
+
 class Around(nn.Module):
     """Look at the neighbouring bins and frames; what comes in is added to what goes out."""
 
@@ -55,44 +59,11 @@ class Gains(nn.Module):
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)
 
-    def logs(self, seen_BNCFT: Float[Tensor, "B N C F T"]) -> Float[Tensor, "B N F T"]:
-        """Return the log gains."""
+    def forward(self, seen_BNCFT: Float[Tensor, "B N C F T"]) -> Float[Tensor, "B N F T"]:
+        """Return the log gains from what is seen: bins by frames, or partials by frames."""
         flat = seen_BNCFT.flatten(0, 1).to(memory_format=torch.channels_last)
         logs = self.answer(relu(self.layers(self.entry(flat))))
         return logs.unflatten(0, seen_BNCFT.shape[:2])[:, :, 0].clamp(-self.most, self.most)
-
-
-class Finish(Gains):
-    """From powers to log gains of single bins.
-
-    Parameters
-    ----------
-    channels, dilations
-        Width, and steps in frames of every layer.
-    """
-
-    def __init__(self, channels: int, dilations: tuple[int, ...]) -> None:
-        super().__init__(SEEN, channels, dilations, most=6.0)
-
-    def forward(
-        self,
-        power_BFT: Float[Tensor, "B F T"],
-        model_BNFT: Float[Tensor, "B N F T"],
-        lines_BNFT: Float[Tensor, "B N F T"],
-        rest_BFT: Float[Tensor, "B F T"],
-    ) -> Float[Tensor, "B N F T"]:
-        """Return log gains.
-
-        Parameters
-        ----------
-        power_BFT
-            Of the mixtures.
-        model_BNFT, lines_BNFT
-            Of the voices, and of their harmonics alone.
-        rest_BFT
-            Of what no voice makes.
-        """
-        return self.logs(seen_of(power_BFT, model_BNFT, lines_BNFT, rest_BFT))
 
 
 def seen_of(power_BFT: Tensor, model_BNFT: Tensor, lines_BNFT: Tensor, rest_BFT: Tensor) -> Float[Tensor, "B N C F T"]:
@@ -118,4 +89,4 @@ def ringing(x: Float[Tensor, "... T"], frames: float, reach: int = 12) -> Float[
     return sum(weight * past[..., k : k + x.shape[-1]] for k, weight in enumerate(weights)) / weights.sum()
 
 
-__all__ = ["Around", "Finish", "Gains", "ringing", "seen_of"]
+__all__ = ["MOST", "SEEN", "Around", "Gains", "ringing", "seen_of"]

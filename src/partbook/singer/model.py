@@ -15,8 +15,8 @@ iteration in the manner of Hershey, Le Roux & Weninger, "Deep unfolding: model-b
 architectures", 2014). Untrained it is a fit of a few rounds. Trained on mixtures it knows how the spectra of voices
 look, so it can say what a voice does where another covers it.
 
-Then :class:`~partbook.singer.partials.Partials` looks along time and the numbers of partials, which bands do not know:
-where two voices meet in a partial, it was alone a moment ago. At last a :class:`~partbook.singer.finish.Finish` looks
+Then a network of :mod:`partbook.singer.partials` looks along time and the numbers of partials, which bands do not know:
+where two voices meet in a partial, it was alone a moment ago. At last one of :mod:`partbook.singer.finish` looks
 at single bins: where the F0 is a little off, a partial wavers or a room rings, they show what no band can say, and
 every bin of every voice gets a gain.
 
@@ -37,9 +37,9 @@ from torch.nn.functional import pad
 
 from ..dsp.allpole import line_spectral_frequencies, power_response
 from ..dsp.bases import mel, smooth_basis
+from . import finish, partials
 from .encoder import Bands, Encoder
-from .finish import Finish
-from .partials import Partials, seen_at, spread
+from .finish import Gains
 from .synth import Controls
 
 FLOOR = 1e-6
@@ -203,10 +203,11 @@ class Singer(nn.Module):
             Encoder(HEARD, ANSWERS, config.channels, config.bands, config.dilations) for _ in range(config.rounds)
         )
         self.partials = nn.ModuleList(
-            Partials(config.partial_channels, config.partial_dilations) for _ in range(config.partial_rounds)
+            Gains(partials.SEEN, config.partial_channels, config.partial_dilations, partials.MOST)
+            for _ in range(config.partial_rounds)
         )
         if config.fine_channels:
-            self.finish = Finish(config.fine_channels, config.fine_dilations)
+            self.finish = Gains(finish.SEEN, config.fine_channels, config.fine_dilations, finish.MOST)
         if config.order:
             self.tract = nn.Linear(config.channels * config.bands, config.order + 3)
             nn.init.zeros_(self.tract.weight)
@@ -256,14 +257,15 @@ class Singer(nn.Module):
             told.append(self._finished(told[-1].between(fine), power_BFT[..., fine], bins_hz))
         return tuple(told)
 
-    def _by_partials(self, look: Partials, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
+    def _by_partials(self, look: Gains, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with gains of their partials."""
         count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
         x_BFT = power_BFT[:, :count]
         model_BNFT, lines_BNFT = (each[:, :, :count].detach() for each in (said.power(), said.lines()))
         rest_BFT = said.background()[:, :count].detach().expand_as(x_BFT)
-        logs = look(seen_at(x_BFT, model_BNFT, lines_BNFT, rest_BFT, f0_hz, bin_hz, self.config.partials))
-        gain = pad(spread(logs, f0_hz, count, bin_hz), (0, 0, 0, len(bins_hz) - count), value=1.0)
+        seen = partials.seen_at(x_BFT, model_BNFT, lines_BNFT, rest_BFT, f0_hz, bin_hz, self.config.partials)
+        logs = look(seen)
+        gain = pad(partials.spread(logs, f0_hz, count, bin_hz), (0, 0, 0, len(bins_hz) - count), value=1.0)
         return replace(said, partial_BNFT=gain if said.partial_BNFT is None else said.partial_BNFT * gain)
 
     def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor) -> Spectra:
@@ -271,7 +273,8 @@ class Singer(nn.Module):
         count = int((bins_hz < self.config.fine_hz).sum())
         lines_BNFT, background_BF1 = said.lines()[:, :, :count], said.background()[:, :count]
         x_BFT = power_BFT[:, :count]
-        logs = self.finish(x_BFT, said.power()[:, :, :count], lines_BNFT, background_BF1.expand_as(x_BFT))
+        seen = finish.seen_of(x_BFT, said.power()[:, :, :count], lines_BNFT, background_BF1.expand_as(x_BFT))
+        logs = self.finish(seen)
         gain = pad(logs.exp(), (0, 0, 0, len(bins_hz) - count), value=1.0)
         return replace(said, gain_BNFT=gain)
 

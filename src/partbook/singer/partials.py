@@ -12,30 +12,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .finish import Gains
-
 SEEN = 13
 """Channels that are seen of a partial."""
 
+MOST = 5.0
+"""Largest log gain of a partial, up and down."""
+
 NEAR_BINS = 4.0
 """Partials of others that are farther away than this are not told apart."""
-
-
-class Partials(Gains):
-    """From powers around partials to their log gains.
-
-    Parameters
-    ----------
-    channels, dilations
-        Width, and steps in frames of every layer.
-    """
-
-    def __init__(self, channels: int, dilations: tuple[int, ...]) -> None:
-        super().__init__(SEEN, channels, dilations, most=5.0)
-
-    def forward(self, seen_BNCKT: Float[Tensor, "B N C K T"]) -> Float[Tensor, "B N K T"]:
-        """Return log gains from what :func:`seen_at` returns."""
-        return self.logs(seen_BNCKT)
 
 
 def seen_at(
@@ -129,4 +113,4 @@ def _log(x: Tensor) -> Tensor:
     return (x + 1e-6).log()
 
 
-__all__ = ["NEAR_BINS", "SEEN", "Partials", "nearest_other", "seen_at", "spread"]
+__all__ = ["MOST", "NEAR_BINS", "SEEN", "nearest_other", "seen_at", "spread"]
