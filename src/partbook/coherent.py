@@ -153,7 +153,7 @@ def _images(
     x_LDM = (_neighbours(X_MFT) * whitener_DFT).permute(2, 3, 1, 0).flatten(0, 1)
     gram_PPL = (E_LDP.mH @ E_LDP).permute(1, 2, 0) + torch.eye(partials)[:, :, None]
     target_PML = (E_LDP.mH @ x_LDM).permute(1, 2, 0)
-    amplitude_PML = solve_positive(gram_PPL, target_PML, least=1.0)
+    amplitude_PML = solve_positive(gram_PPL, target_PML)
 
     centre_NRFT = combs_NRFT * gain_NFT[:, None]
     amplitude_NRMFT = amplitude_PML.reshape(voices, interleaved, -1, bins, frames)
@@ -172,10 +172,8 @@ def _neighbours(x: Tensor) -> Tensor:
     return torch.stack([padded[..., i : i + bins, j : j + frames] for i, j in shifts], -3)
 
 
-def solve_positive(
-    A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"], least: float = EPS
-) -> Complex[Tensor, "P M L"]:
-    """Solve many small Hermitian systems, of eigenvalues from ``least`` up, at once by Cholesky decomposition.
+def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"]) -> Complex[Tensor, "P M L"]:
+    """Solve many small positive definite Hermitian systems at once by Cholesky decomposition.
 
     The systems lie along the *last* axis, so that each step of the textbook algorithm is one long vector operation:
     several times faster than a batch of small factorisations.
@@ -187,7 +185,7 @@ def solve_positive(
         pivot = A_PPL[j, j].real.clone()
         for k in range(j):
             pivot -= lower[j][k].real ** 2 + lower[j][k].imag ** 2
-        inverse_diagonal.append(pivot.clamp_min(least).rsqrt())
+        inverse_diagonal.append(pivot.clamp_min(EPS).rsqrt())
         for i in range(j + 1, size):
             entry = A_PPL[i, j].clone()
             for k in range(j):
