@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv2d, linear
 
 Bands = Float[Tensor, "B N C J T"]
 """Channels in J bands and T frames of N voices in B mixtures."""
@@ -39,12 +39,17 @@ class Layer(nn.Module):
     def forward(self, h: Float[Tensor, "B N T J C"]) -> Float[Tensor, "B N T J C"]:
         """Return the next layer's input."""
         z, reach = self.norm(h), self.dilation * (KERNEL // 2)
-        padded = pad(z, (0, 0, 0, 0, reach, reach))
-        frames = z.shape[2]
-        z = sum(padded[:, :, k * self.dilation :][:, :, :frames] * self.over_time[k] for k in range(KERNEL))
-        always = z.mean(2, keepdim=True).expand_as(z)
-        others = (z.sum(1, keepdim=True) - z) / max(1, z.shape[1] - 1)
-        z = self.over_bands(z.mT).mT + self.context(torch.cat([always, others], -1))
+        kernel = self.over_time.permute(2, 1, 0)[..., None]
+        # As a picture of frames by bands whose channels lie side by side in memory.
+        picture = z.flatten(0, 1).permute(0, 3, 1, 2)
+        z = conv2d(picture, kernel, padding=(reach, 0), dilation=(self.dilation, 1), groups=kernel.shape[0])
+        z = z.permute(0, 2, 3, 1).unflatten(0, h.shape[:2])
+        # Everybody's context in two small products: what is the same for all voices is not computed for each.
+        of_always, of_others = self.context.weight.chunk(2, -1)
+        of_others = of_others / max(1, z.shape[1] - 1)
+        always, others = z.mean(2, keepdim=True), z.sum(1, keepdim=True)
+        context = linear(always, of_always, self.context.bias) + linear(others, of_others) - linear(z, of_others)
+        z = self.over_bands(z.mT).mT + context
         value, gate = self.gated(z).chunk(2, -1)
         return h + self.out(value * torch.sigmoid(gate))
 

@@ -33,7 +33,7 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d
 
 from ..dsp.allpole import line_spectral_frequencies, power_response
 from ..dsp.bases import mel, smooth_basis
@@ -62,6 +62,9 @@ FALL_HZ = 400.0
 
 STEP = 0.4
 """Exponent of the first step of a filter or noise along its pull, where the pull is all its own."""
+
+WIDE_HZ = 31.25
+"""Where single bins are not looked at, the rounds see so much of the spectrum at once: bands are wider by far there."""
 
 TRACT_BANDS = 96
 """Bands at which the response of an all-pole tract is read."""
@@ -107,10 +110,11 @@ class SingerConfig:
     partials: int = 24
 
 
-_TIMED = (
-    "filter_BNJT", "loose_BNJT", "noise_BNJT", "comb_BNFT", "skirt_BNFT", "tract_BNFT", "partial_BNFT", "gain_BNFT"
-)  # fmt: skip
-"""Parts of :class:`Spectra` whose last axis is time."""
+_BINNED = ("comb_BNFT", "skirt_BNFT", "tract_BNFT", "partial_BNGT", "gain_BNGT")
+"""Parts of :class:`Spectra` whose last axes are bins and time."""
+
+_TIMED = ("filter_BNJT", "loose_BNJT", "noise_BNJT", *_BINNED)
+"""Parts whose last axis is time."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +137,10 @@ class Spectra:
         Power of the all-pole tracts, where the network names them, to be used in the place of the filters.
     controls
         Those tracts, one set per mixture.
-    partial_BNFT
-        Gain of harmonics and skirts by bin, where single partials were looked at.
-    gain_BNFT
-        Gain of every bin of a voice, where single bins were looked at.
+    partial_BNGT
+        Gain of harmonics and skirts in the lowest bins, where single partials were looked at.
+    gain_BNGT
+        Gain of a voice in the lowest bins, where single bins were looked at.
     """
 
     filter_BNJT: Float[Tensor, "B N J T"]
@@ -148,8 +152,8 @@ class Spectra:
     skirt_BNFT: Float[Tensor, "B N F T"]
     tract_BNFT: Float[Tensor, "B N F T"] | None = None
     controls: tuple[Controls, ...] = ()
-    partial_BNFT: Float[Tensor, "B N F T"] | None = None
-    gain_BNFT: Float[Tensor, "B N F T"] | None = None
+    partial_BNGT: Float[Tensor, "B N G T"] | None = None
+    gain_BNGT: Float[Tensor, "B N G T"] | None = None
 
     def between(self, frames: slice) -> Spectra:
         """Return what is said about some frames only."""
@@ -158,20 +162,29 @@ class Spectra:
         timed = {name: value[..., frames] for name, value in vars(self).items() if name in _TIMED and value is not None}
         return replace(self, **timed)
 
+    def below(self, count: int) -> Spectra:
+        """Return what is said about the lowest bins only."""
+        binned = {
+            name: value[..., :count, :] for name, value in vars(self).items() if name in _BINNED and value is not None
+        }
+        return replace(self, bumps_FJ=self.bumps_FJ[:count], **binned)
+
     def lines(self) -> Float[Tensor, "B N F T"]:
         """Return the power of the harmonics alone."""
         filter_BNFT = self.bumps_FJ @ self.filter_BNJT.exp() if self.tract_BNFT is None else self.tract_BNFT
-        return self._gained(self.comb_BNFT * filter_BNFT, self.partial_BNFT, self.gain_BNFT)
+        return self._gained(self.comb_BNFT * filter_BNFT, self.partial_BNGT, self.gain_BNGT)
 
-    def _gained(self, power_BNFT: Tensor, *gains_BNFT: Tensor | None) -> Tensor:
-        for gain_BNFT in gains_BNFT:
-            power_BNFT = power_BNFT if gain_BNFT is None else power_BNFT * gain_BNFT
+    def _gained(self, power_BNFT: Tensor, *gains_BNGT: Tensor | None) -> Tensor:
+        for gain_BNGT in gains_BNGT:
+            if gain_BNGT is not None:
+                low = gain_BNGT.shape[2]
+                power_BNFT = torch.cat([power_BNFT[:, :, :low] * gain_BNGT, power_BNFT[:, :, low:]], 2)
         return power_BNFT
 
     def voiced(self) -> Float[Tensor, "B N F T"]:
         """Return the power of the harmonics and of what surrounds them."""
         loose_BNFT = self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
-        return self.lines() + self._gained(loose_BNFT, self.partial_BNFT, self.gain_BNFT)
+        return self.lines() + self._gained(loose_BNFT, self.partial_BNGT, self.gain_BNGT)
 
     def power(self) -> Float[Tensor, "B N F T"]:
         """Return the power of every voice."""
@@ -180,7 +193,7 @@ class Spectra:
     @cached_property
     def _power_BNFT(self) -> Float[Tensor, "B N F T"]:
         # Asked for by the next round and by the loss.
-        return self.voiced() + self._gained(self.bumps_FJ @ self.noise_BNJT.exp(), self.gain_BNFT)
+        return self.voiced() + self._gained(self.bumps_FJ @ self.noise_BNJT.exp(), self.gain_BNGT)
 
     def background(self) -> Float[Tensor, "B F 1"]:
         """Return the power of what no voice makes, the same in all frames."""
@@ -248,7 +261,7 @@ class Singer(nn.Module):
             ]
             filter_BNJT, noise_BNJT, loose_BNJT = after
             said = replace(said, filter_BNJT=filter_BNJT, noise_BNJT=noise_BNJT, loose_BNJT=loose_BNJT)
-            told.append(said)
+            told.append(scene.whole(said))
         if self.config.order:
             told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
         for look in self.partials:
@@ -261,22 +274,19 @@ class Singer(nn.Module):
         """Return the spectra with gains of their partials."""
         count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
         x_BFT = power_BFT[:, :count]
-        model_BNFT, lines_BNFT = (each[:, :, :count].detach() for each in (said.power(), said.lines()))
-        rest_BFT = said.background()[:, :count].detach().expand_as(x_BFT)
+        with torch.no_grad():
+            low = said.below(count)
+            model_BNFT, lines_BNFT, rest_BFT = low.power(), low.lines(), low.background().expand_as(x_BFT)
         seen = partials.seen_at(x_BFT, model_BNFT, lines_BNFT, rest_BFT, f0_hz, bin_hz, self.config.partials)
-        logs = look(seen)
-        gain = pad(partials.spread(logs, f0_hz, count, bin_hz), (0, 0, 0, len(bins_hz) - count), value=1.0)
-        return replace(said, partial_BNFT=gain if said.partial_BNFT is None else said.partial_BNFT * gain)
+        gain = partials.spread(look(seen), f0_hz, count, bin_hz)
+        return replace(said, partial_BNGT=gain if said.partial_BNGT is None else said.partial_BNGT * gain)
 
     def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with gains of their bins."""
         count = int((bins_hz < self.config.fine_hz).sum())
-        lines_BNFT, background_BF1 = said.lines()[:, :, :count], said.background()[:, :count]
-        x_BFT = power_BFT[:, :count]
-        seen = finish.seen_of(x_BFT, said.power()[:, :, :count], lines_BNFT, background_BF1.expand_as(x_BFT))
-        logs = self.finish(seen)
-        gain = pad(logs.exp(), (0, 0, 0, len(bins_hz) - count), value=1.0)
-        return replace(said, gain_BNFT=gain)
+        x_BFT, low = power_BFT[:, :count], said.below(count)
+        seen = finish.seen_of(x_BFT, low.power(), low.lines(), low.background().expand_as(x_BFT))
+        return replace(said, gain_BNGT=self.finish(seen).exp())
 
     def _with_tracts(self, said: Spectra, last: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with all-pole filters in the place of the bands'."""
@@ -306,16 +316,20 @@ class _Scene:
     """A batch of mixtures with the F0 of their voices, seen through bands."""
 
     def __init__(self, power_BFT: Tensor, comb_BNFT: Tensor, f0_hz: Tensor, bins_hz: Tensor, config: SingerConfig):
-        self.x, self.comb, self.skirt = power_BFT, comb_BNFT, smeared(comb_BNFT, float(bins_hz[1]))
-        self.bumps_FJ = smooth_basis(bins_hz, config.bands, config.band_hz).to(power_BFT)
+        self.every = power_BFT, comb_BNFT, smeared(comb_BNFT, float(bins_hz[1]))
+        single = int((bins_hz < config.fine_hz).sum())
+        wide = max(1, round(WIDE_HZ / float(bins_hz[1])))
+        self.x, self.comb, self.skirt = (widened(each, single, wide) for each in self.every)
+        self.every_FJ = smooth_basis(bins_hz, config.bands, config.band_hz).to(power_BFT)
+        self.bumps_FJ = widened(self.every_FJ, single, wide)
         self.width_J1 = self.bumps_FJ.sum(0)[:, None] + 1e-6
         centres_J1 = centres(config.bands, config.band_hz).to(power_BFT)[:, None]
         self.fall_J1 = 1 / (1 + (centres_J1 / FALL_HZ) ** 2)
         self.shape = (*comb_BNFT.shape[:2], config.bands, comb_BNFT.shape[-1])
         voiced = (f0_hz > 0)[:, :, None]
         octaves = torch.log2(centres_J1.clamp_min(50) / f0_hz[:, :, None].clamp_min(50)).clamp(-1, 6)
-        filled = _log(self.banded(comb_BNFT)) / 3
-        level = (_log(self.banded(power_BFT)) / 3)[:, None].expand(self.shape)
+        filled = _log(self.banded(self.comb)) / 3
+        level = (_log(self.banded(self.x)) / 3)[:, None].expand(self.shape)
         # What does not change from round to round: mixture, comb, partial number, voicing.
         self.constant = (level, filled, octaves * voiced / 3, voiced.to(power_BFT).expand(self.shape))
         self.filled = 3 * filled
@@ -332,9 +346,14 @@ class _Scene:
         modelled = (self.bumps_FJ @ filter_BNJT.exp()) * self.comb + self.bumps_FJ @ noise_BNJT.exp()
         level = (self.x.mean((1, 2)) / modelled.sum(1).mean((1, 2)).clamp_min(1e-12)).clamp_min(FLOOR).log()
         level = level[:, None, None, None]
-        background = standing(self.x, self.bumps_FJ)
+        background = standing(self.every[0], self.every_FJ)
         logs = (filter_BNJT + level, loose_BNJT + level, noise_BNJT + level)
         return Spectra(*logs, background, self.bumps_FJ, self.comb, self.skirt)
+
+    def whole(self, said: Spectra) -> Spectra:
+        """Return the same at all bins."""
+        _, comb_BNFT, skirt_BNFT = self.every
+        return replace(said, bumps_FJ=self.every_FJ, comb_BNFT=comb_BNFT, skirt_BNFT=skirt_BNFT)
 
     def heard(self, said: Spectra) -> tuple[Bands, tuple[Tensor, Tensor, Tensor]]:
         """Return what the encoder hears, and steps of filter, noise and skirt along their pull."""
@@ -364,6 +383,15 @@ class _Scene:
         return heard, (step, step_noise, step_loose)
 
 
+def widened(x: Float[Tensor, "*axes F T"], single: int, wide: int) -> Float[Tensor, "*axes F2 T"]:
+    """Return the lowest bins as they are, and means of so many of the others."""
+    rest = x[..., single:, :]
+    if wide == 1 or not rest.shape[-2]:
+        return x
+    means = avg_pool2d(rest.flatten(0, -3)[None] if x.ndim > 2 else rest[None], (wide, 1), ceil_mode=True)
+    return torch.cat([x[..., :single, :], means.reshape(*x.shape[:-2], -1, x.shape[-1])], -2)
+
+
 def standing(power_BFT: Float[Tensor, "B F T"], bumps_FJ: Float[Tensor, "F J"]) -> Float[Tensor, "B J"]:
     """Return the log power, in bands, of what is there even when a bin is at its quietest.
 
@@ -388,4 +416,4 @@ def _log(x: Tensor) -> Tensor:
     return (x + FLOOR).log()
 
 
-__all__ = ["Singer", "SingerConfig", "Spectra", "centres", "smeared", "standing"]
+__all__ = ["Singer", "SingerConfig", "Spectra", "centres", "smeared", "standing", "widened"]

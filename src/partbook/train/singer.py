@@ -13,9 +13,10 @@ amortised over many mixtures. This is what an ensemble's own recordings allow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,8 @@ class SingerTaskConfig:
         What the network is.
     pieces
         How many are rendered.
+    doubled
+        Share of the pieces, rendered once more, in which voices sing along with one another in octaves.
     scenes, seconds
         Of a batch, and of a scene.
     voices
@@ -72,11 +75,12 @@ class SingerTaskConfig:
     together
         Whether scenes hold one recording only.
     looked
-        Share of the frames of a batch in which single bins are looked at, which costs most.
+        Share of the frames of a batch in which single bins are looked at and rounds are judged, each elsewhere.
     """
 
     network: SingerConfig = field(default_factory=SingerConfig)
     pieces: int = 400
+    doubled: float = 0.0
     scenes: int = 2
     seconds: float = 2.0
     voices: tuple[int, ...] = (4, 4, 4, 5)
@@ -108,6 +112,12 @@ class Scenes(NamedTuple):
     f0_hz: Float[Tensor, "B N T"]
     looked: slice
 
+    def elsewhere(self, turn: int) -> slice:
+        """Return as many frames as are looked at, others every turn."""
+        length = self.looked.stop - self.looked.start
+        first = (self.looked.start + turn * length) % (self.f0_hz.shape[-1] - length + 1)
+        return slice(first, first + length)
+
 
 @dataclass
 class SingerTask:
@@ -136,24 +146,31 @@ class SingerTask:
         """Return the scenes of a step."""
         rng = np.random.default_rng([seed, step])
         voices = int(rng.choice(self.config.voices))
-        return self.scenes(rng, voices, lambda: int(rng.integers(self.config.pieces)))
+        return self.scenes(rng, voices, lambda: self.drawn(rng))
 
-    def scenes(self, rng: np.random.Generator, voices: int, drawn) -> Scenes:
-        """Return scenes of so many voices from pieces whose seeds are drawn one by one."""
+    def drawn(self, rng: np.random.Generator) -> Path:
+        """Return the file of some piece."""
+        doubling = rng.random() < self.config.doubled
+        share = self.config.doubled if doubling else 1.0
+        seed = int(rng.integers(max(1, round(share * self.config.pieces))))
+        return rendered(self.renders, seed, RATE, _HOP, doubling=doubling)
+
+    def scenes(self, rng: np.random.Generator, voices: int, drawn: Callable[[], Path]) -> Scenes:
+        """Return scenes of so many voices from pieces whose files are drawn one by one."""
         parts, noises, tracks = zip(*(self._scene(rng, voices, drawn) for _ in range(self.config.scenes)), strict=True)
         parts_BNFT = self.stft(torch.from_numpy(np.stack(parts)).float())
         noise_BFT = self.stft(torch.from_numpy(np.stack(noises)).float())
         f0_BNT = torch.from_numpy(np.stack(tracks)).float()
         groups = _groups(voices, rng, self.config.together)
-        count = parts_BNFT.shape[-1]
-        looked = max(1, round(self.config.looked * count))
-        first = int(rng.integers(count - looked + 1))
+        frame_count = parts_BNFT.shape[-1]
+        looked = max(1, round(self.config.looked * frame_count))
+        first = int(rng.integers(frame_count - looked + 1))
         return Scenes(
             parts_BNFT.sum(1) + noise_BFT,
             torch.stack([parts_BNFT[:, list(group)].sum(1) for group in groups]),
             groups,
             combs(f0_BNT, self.stft, parts[0].shape[-1]),
-            frames(f0_BNT, self.stft, count),
+            frames(f0_BNT, self.stft, frame_count),
             slice(first, first + looked),
         )
 
@@ -162,11 +179,12 @@ class SingerTask:
         level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12).sqrt()
         X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
         told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked)
-        config = self.config
-        by = [Asked.of(X_BFT, recordings_GBFT)] * len(told)
-        if config.network.fine_channels:
-            by[-1] = by[-1].between(batch.looked)
-        judgements = [judged(said, asked, batch.groups, config.beta) for said, asked in zip(told, by, strict=True)]
+        config, judgements = self.config, []
+        for back, said in enumerate(reversed(told)):
+            frames = batch.elsewhere(back)
+            asked = Asked.of(X_BFT[..., frames], recordings_GBFT[..., frames])
+            here = said if said.gain_BNGT is not None else said.between(frames)
+            judgements.insert(0, judged(here, asked, batch.groups, config.beta))
         fits, errors = judgements[-1]
         total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
@@ -174,7 +192,8 @@ class SingerTask:
     def check(self) -> Mapping[str, float]:
         """Return likelihood and error in dB on held-out pieces."""
         rng = np.random.default_rng(HELD_OUT)
-        batches = [self.scenes(rng, 4, iter(range(HELD_OUT + 8 * k, HELD_OUT + 8 * k + 8)).__next__) for k in range(3)]
+        files = (rendered(self.renders, HELD_OUT + k, RATE, _HOP) for k in count())
+        batches = [self.scenes(rng, 4, files.__next__) for _ in range(3)]
         figures = [self.loss(batch)[1] for batch in batches]
         return {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
 
@@ -183,7 +202,7 @@ class SingerTask:
         samples = round(self.config.seconds * RATE)
         parts, f0 = [], []
         while sum(map(len, parts)) < voices:
-            piece = _stretch(rendered(self.renders, drawn(), RATE, _HOP), samples, rng)
+            piece = _stretch(drawn(), samples, rng)
             if piece is not None:
                 parts.append(piece[0])
                 f0.append(piece[1])
