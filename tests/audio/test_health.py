@@ -39,6 +39,25 @@ def test_dead_clipped_and_humming_microphones_are_named(music):
     assert "50 Hz" in problems[2]
 
 
+@pytest.mark.parametrize(
+    "partials", [{50: 1}, {50: 1, 150: 0.3}, {60: 1, 120: 0.5, 180: 0.3}, {100: 1, 200: 0.5, 300: 1}]
+)
+def test_hum_is_heard_beneath_notes_that_come_and_go(music, partials):
+    """Notes a semitone from its harmonics, each for a second."""
+    times_s = np.arange(music.shape[1]) / RATE
+    notes_hz = np.array([185.0, 311.1, 103.8, 207.7, 58.3, 51.9])[times_s.astype(int)]
+    music[1] += 0.2 * np.sin(2 * np.pi * np.cumsum(notes_hz) / RATE)
+    music[1] += 0.02 * sum(level * np.sin(2 * np.pi * hz * times_s) for hz, level in partials.items())
+    mains_hz = 60 if 60 in partials else 50
+    assert examined(session(music)).problems == (f"Flute hums at {mains_hz} Hz",)
+
+
+def test_hum_that_nobody_hears_is_not_named():
+    times_s = np.arange(6 * RATE) / RATE
+    samples = np.tile(0.5 * np.sin(2 * np.pi * 440 * times_s), (3, 1)) + 1e-4 * np.sin(2 * np.pi * 50 * times_s)
+    assert examined(session(samples)).problems == ()
+
+
 def test_a_held_low_note_is_no_hum(music):
     times_s = np.arange(music.shape[1]) / RATE
     music[2] += 0.2 * sum(np.sin(2 * np.pi * 98 * k * times_s) / k for k in range(1, 9))
