@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partbook.data.counterpoint import RANGES_MIDI, some_doubling, some_score, some_style, some_syllable
+from partbook.data.counterpoint import RANGES_MIDI, some_score, some_style, some_syllable
 from partbook.data.phones import CONSONANTS, FORMANTS_HZ
 
 WIDEST_STEP = 3
@@ -87,27 +87,3 @@ def test_syllables_are_of_sounds_that_can_be_sung():
     for syllable in (some_syllable(rng) for _ in range(100)):
         assert 1 <= len(syllable.vowel) <= 2 and set(syllable.vowel) <= set(FORMANTS_HZ)
         assert set(syllable.onset + syllable.coda) <= set(CONSONANTS)
-
-
-def in_octaves(one, other):
-    """Return whether notes begin and end together, any number of octaves apart."""
-    together = [(a.start_s, a.stop_s) for a in one] == [(b.start_s, b.stop_s) for b in other]
-    return together and all((a.midi - b.midi) % 12 == 0 for a, b in zip(one, other, strict=True))
-
-
-def test_voices_that_sing_along_are_octaves_from_their_leader_and_near_their_range():
-    moved, names = 0, ["soprano", "alto", "tenor", "bass"]
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        score = some_score(names, 12.0, rng)
-        doubled = some_doubling(score, rng)
-        assert [part.name for part in doubled.parts] == [part.name for part in score.parts]
-        for before, after in zip(score.parts, doubled.parts, strict=True):
-            if before.notes == after.notes:
-                continue
-            moved += 1
-            low, high = RANGES_MIDI[after.name]
-            assert low - 12 < np.mean([note.midi for note in after.notes]) < high + 12
-            others = [part.notes for part in doubled.parts if part is not after]
-            assert any(in_octaves(after.notes, notes) for notes in others)
-    assert 20 < moved < 60

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..pitch.tracks import Track
-from .counterpoint import RANGES_MIDI, some_doubling, some_score
+from .counterpoint import RANGES_MIDI, some_score
 from .playing import INSTRUMENTS, play
 from .render import Performance, performed
 from .scores import Note
@@ -48,10 +48,8 @@ PLAYERS = 0.22
 """Share of the pieces that instruments play, with or without singers."""
 
 
-def piece(seed: int, sample_rate: int = 16_000, duration_s: float = 24.0, *, doubling: bool = False) -> Performance:
+def piece(seed: int, sample_rate: int = 16_000, duration_s: float = 24.0) -> Performance:
     """Return a dry performance, every part alone with its exact F0; the seed says everything about it.
-
-    In one with doublings some voices sing along with another in octaves.
 
     Examples
     --------
@@ -68,8 +66,7 @@ def piece(seed: int, sample_rate: int = 16_000, duration_s: float = 24.0, *, dou
             return sing(notes, any_singer(word, rng), duration_s, sample_rate, rng)
         return play(notes, word, duration_s, sample_rate, rng)
 
-    score = some_score(names, duration_s, rng)
-    return performed(some_doubling(score, rng) if doubling else score, sample_rate, seed, one)
+    return performed(some_score(names, duration_s, rng), sample_rate, seed, one)
 
 
 def _choir(rng: np.random.Generator) -> list[str]:

@@ -8,7 +8,7 @@ consonance (partials that coincide), notes that begin together, ranges, crossing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,10 +36,6 @@ RANGES_MIDI = {
 _SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11), "dorian": (0, 2, 3, 5, 7, 9, 10)}
 _DEGREES = np.array([4.0, 1.5, 0.7, 2.5, 3.0, 2.0, 0.5])
 """How often a chord stands on each degree of the scale."""
-
-
-ALONG = 0.6
-"""Share of the voices that sing along, where there are more than two."""
 
 
 @dataclass(frozen=True)
@@ -115,30 +111,6 @@ def some_score(names: Sequence[str], duration_s: float, rng: np.random.Generator
     sounding = tuple(part for part in parts if part.notes)
     # A piece of which nothing but rests was drawn is none.
     return Score("counterpoint", sounding) if sounding else some_score(names, duration_s, rng)
-
-
-def some_doubling(score: Score, rng: np.random.Generator) -> Score:
-    """Return a piece in which some voices sing along with another, one or more octaves away, where their range allows.
-
-    Octaves are what tells apart least of all: every partial of the upper voice is one of the lower.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> parts = some_doubling(some_score(["soprano", "bass"], 10.0, rng), rng).parts
-    >>> {high.midi - low.midi for high, low in zip(*(part.notes for part in parts), strict=True)}
-    {24.0}
-    """
-    parts = list(score.parts)
-    order = rng.permutation(len(parts))
-    for led, leading in zip(order[1:], order[:-1], strict=True):
-        lead, (low, high) = parts[leading], RANGES_MIDI[parts[led].name.rstrip("0123456789")]
-        middle = np.mean([note.midi for note in lead.notes])
-        octaves = round(((low + high) / 2 - middle) / 12)
-        inside = octaves and abs(middle + 12 * octaves - (low + high) / 2) < (high - low) / 3
-        if inside and (len(parts) == 2 or rng.random() < ALONG):
-            parts[led] = Part(parts[led].name, tuple(replace(n, midi=n.midi + 12 * octaves) for n in lead.notes))
-    return Score(score.title, tuple(parts))
 
 
 def _chord_lengths(beats: float, rng: np.random.Generator) -> np.ndarray:
@@ -254,4 +226,4 @@ def some_syllable(rng: np.random.Generator) -> Syllable:
     return Syllable(str(onset), vowel, str(coda))
 
 
-__all__ = ["ALONG", "RANGES_MIDI", "Style", "some_doubling", "some_score", "some_style", "some_syllable"]
+__all__ = ["RANGES_MIDI", "Style", "some_score", "some_style", "some_syllable"]

@@ -125,12 +125,12 @@ def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generat
     return mixture_S[first * hop :][:samples], level, f0_NT[:, first:][:, : transform.frames(samples)]
 
 
-def rendered(folder: Path, seed: int, sample_rate: int, hop: int, *, doubling: bool = False) -> Path:
+def rendered(folder: Path, seed: int, sample_rate: int, hop: int) -> Path:
     """Return the file of a piece's dry parts and F0, rendered if it is not there yet or cannot be read."""
-    path = folder / f"{sample_rate}-{hop}" / f"{seed}{'-doubling' * doubling}.safetensors"
+    path = folder / f"{sample_rate}-{hop}" / f"{seed}.safetensors"
     if not _readable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        performance = piece(seed, sample_rate, doubling=doubling)
+        performance = piece(seed, sample_rate)
         parts_NS = performance.parts[:, 0]
         times_s = np.arange(parts_NS.shape[1] // hop + 1) * hop / sample_rate
         f0_NT = np.stack([track.at(times_s).f0_hz for track in performance.tracks]).astype(np.float32)

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,8 +47,6 @@ class SingerTaskConfig:
         What the network is.
     pieces
         How many are rendered.
-    doubled
-        Share of the pieces, rendered once more, in which voices sing along with one another in octaves.
     scenes, seconds
         Of a batch, and of a scene.
     voices
@@ -80,7 +77,6 @@ class SingerTaskConfig:
 
     network: SingerConfig = field(default_factory=SingerConfig)
     pieces: int = 400
-    doubled: float = 0.0
     scenes: int = 2
     seconds: float = 2.0
     voices: tuple[int, ...] = (4, 4, 4, 5)
@@ -146,31 +142,24 @@ class SingerTask:
         """Return the scenes of a step."""
         rng = np.random.default_rng([seed, step])
         voices = int(rng.choice(self.config.voices))
-        return self.scenes(rng, voices, lambda: self.drawn(rng))
+        return self.scenes(rng, voices, lambda: int(rng.integers(self.config.pieces)))
 
-    def drawn(self, rng: np.random.Generator) -> Path:
-        """Return the file of some piece."""
-        doubling = rng.random() < self.config.doubled
-        share = self.config.doubled if doubling else 1.0
-        seed = int(rng.integers(max(1, round(share * self.config.pieces))))
-        return rendered(self.renders, seed, RATE, _HOP, doubling=doubling)
-
-    def scenes(self, rng: np.random.Generator, voices: int, drawn: Callable[[], Path]) -> Scenes:
-        """Return scenes of so many voices from pieces whose files are drawn one by one."""
+    def scenes(self, rng: np.random.Generator, voices: int, drawn: Callable[[], int]) -> Scenes:
+        """Return scenes of so many voices from pieces whose seeds are drawn one by one."""
         parts, noises, tracks = zip(*(self._scene(rng, voices, drawn) for _ in range(self.config.scenes)), strict=True)
         parts_BNFT = self.stft(torch.from_numpy(np.stack(parts)).float())
         noise_BFT = self.stft(torch.from_numpy(np.stack(noises)).float())
         f0_BNT = torch.from_numpy(np.stack(tracks)).float()
         groups = _groups(voices, rng, self.config.together)
-        frame_count = parts_BNFT.shape[-1]
-        looked = max(1, round(self.config.looked * frame_count))
-        first = int(rng.integers(frame_count - looked + 1))
+        count = parts_BNFT.shape[-1]
+        looked = max(1, round(self.config.looked * count))
+        first = int(rng.integers(count - looked + 1))
         return Scenes(
             parts_BNFT.sum(1) + noise_BFT,
             torch.stack([parts_BNFT[:, list(group)].sum(1) for group in groups]),
             groups,
             combs(f0_BNT, self.stft, parts[0].shape[-1]),
-            frames(f0_BNT, self.stft, frame_count),
+            frames(f0_BNT, self.stft, count),
             slice(first, first + looked),
         )
 
@@ -192,8 +181,7 @@ class SingerTask:
     def check(self) -> Mapping[str, float]:
         """Return likelihood and error in dB on held-out pieces, at all frames."""
         rng = np.random.default_rng(HELD_OUT)
-        files = (rendered(self.renders, HELD_OUT + k, RATE, _HOP) for k in count())
-        batches = [self.scenes(rng, 4, files.__next__) for _ in range(3)]
+        batches = [self.scenes(rng, 4, iter(range(HELD_OUT + 8 * k, HELD_OUT + 8 * k + 8)).__next__) for k in range(3)]
         figures = [self.loss(each._replace(looked=slice(0, each.f0_hz.shape[-1])))[1] for each in batches]
         return {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
 
@@ -202,7 +190,7 @@ class SingerTask:
         samples = round(self.config.seconds * RATE)
         parts, f0 = [], []
         while sum(map(len, parts)) < voices:
-            piece = _stretch(drawn(), samples, rng)
+            piece = _stretch(rendered(self.renders, drawn(), RATE, _HOP), samples, rng)
             if piece is not None:
                 parts.append(piece[0])
                 f0.append(piece[1])
