@@ -78,12 +78,10 @@ def material_figures(material: Material, systems: Sequence[str]) -> dict[str, di
         voices = voices_of(material, files)
         mixture, references, rate, from_s, to_s = _stretch(files, voices)
         given = {voice: within(read_f0(files.f0[voice]), voice, from_s, to_s) for voice in voices}
-        # F0 of its own is found once, for all.
-        own: Mapping[str, Track] = separate(mixture, rate, voices=voices, options=SYSTEMS["fit"]).f0
-        for source, tracks in (("given", given), ("own", own)):
+        for source, f0 in (("given", given), ("own", None)):
             for system in systems:
                 began = time.process_time()
-                images = _images(mixture, rate, {voice: tracks[voice] for voice in voices}, SYSTEMS[system])
+                images = _images(mixture, rate, voices, f0, SYSTEMS[system])
                 tally = tallies.setdefault(f"{source}: {system}", Tally())
                 tally.cpu_s += time.process_time() - began
                 tally.audio_s += to_s - from_s
@@ -108,13 +106,16 @@ def _stretch(files: Files, voices: Sequence[str]) -> tuple[np.ndarray, np.ndarra
     return mixture, references, rate, first / rate, (first + mixture.shape[1]) / rate
 
 
-def _images(mixture: np.ndarray, rate: int, f0: Mapping[str, Track], options: Options | None) -> np.ndarray:
-    """Return the voices (N, S) in the order of their F0, their channels averaged; a comb without options."""
+def _images(
+    mixture: np.ndarray, rate: int, voices: Sequence[str], f0: Mapping[str, Track] | None, options: Options | None
+) -> np.ndarray:
+    """Return the voices (N, S), their channels averaged, from F0 given or found; a comb without options."""
     if options is None:
-        images = harmonic_comb(torch.from_numpy(mixture), rate, list(f0.values())).numpy()
+        f0 = f0 or separate(mixture, rate, voices=voices, options=SYSTEMS["fit"]).f0
+        images = harmonic_comb(torch.from_numpy(mixture), rate, [f0[voice] for voice in voices]).numpy()
     else:
-        stems = separate(mixture, rate, voices=list(f0), f0=f0, options=options)
-        images = np.stack([np.asarray(stems[voice]) for voice in f0])
+        stems = separate(mixture, rate, voices=voices, f0=f0, options=options)
+        images = np.stack([np.asarray(stems[voice]) for voice in voices])
     return images.mean(1)
 
 

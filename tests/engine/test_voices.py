@@ -1,18 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from partbook.audio import recording_from_array
-from partbook.config import Options
+from partbook.config import Options, VoicesConfig
 from partbook.data.render import sung_dry
 from partbook.data.scores import bundled_score
 from partbook.dsp.stft import Stft
-from partbook.engine.voices import separate_voices
+from partbook.engine.voices import Analysis, separate_stretch, separate_voices
 from partbook.ensemble import named_voices
 from partbook.evaluate.separation import si_sdr
 from partbook.stems import collect
 
 RATE = 16000
+OFF = (20, -20, 20, -20)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,25 @@ def test_same_seed_same_samples_other_seed_other_samples(quartet):
     x = stems.sum(0)[:RATE]
     first, again, other = (images(separated(x, RATE, voices, tracks, seed=s), voices) for s in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_exact_tracks_say_where_phases_turn(quartet):
+    stems, tracks, voices = quartet
+    config, x_MS = VoicesConfig(), torch.from_numpy(stems.sum(0)[None, : 2 * RATE]).float()
+    analysis = Analysis.of(RATE, config)
+    told = [tracks[voice.id] for voice in voices]
+    off = [replace(track, f0_hz=track.f0_hz * 2 ** (cents / 1200)) for track, cents in zip(told, OFF, strict=True)]
+
+    def heard(tracks, exact=None):
+        return separate_stretch(x_MS, 0, tracks, analysis, Options(), config, exact=exact)
+
+    assert torch.equal(heard(told, told), heard(told))
+    references = stems[:, : 2 * RATE]
+    reached = [
+        np.mean([si_sdr(s, e) for s, e in zip(references, heard(*each)[:, 0].numpy(), strict=True)])
+        for each in ((told,), (off, told), (off,))
+    ]
+    assert reached[0] > reached[1] > reached[2] + 0.3
 
 
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):

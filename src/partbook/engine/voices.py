@@ -67,13 +67,14 @@ def separate_voices(
     if not f0:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
         refine = RefineConfig()
-    tracks = _refined(recording, [f0[voice.id] for voice in voices], refine, options, config, on_progress)
-    f0 = {voice.id: track for voice, track in zip(voices, tracks, strict=True)}
+    tracks = [f0[voice.id] for voice in voices]
+    exact = _refined(recording, tracks, refine, options, config, on_progress)
+    f0 = {voice.id: track for voice, track in zip(voices, exact, strict=True)}
     singer = None if options.model == "fit" else _singer(recording, tracks, options, config, on_progress)
     return Separation(
         recording=recording,
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
-        blocks=lambda: _separated(recording, tracks, options, config, on_progress, singer),
+        blocks=lambda: _separated(recording, tracks, exact, options, config, on_progress, singer),
         f0=f0,
         config={"voices": asdict(config) | {"salience": options.salience, "model": options.model}},
         seed=options.seed,
@@ -147,10 +148,14 @@ def separate_stretch(
     options: Options,
     config: VoicesConfig,
     singer: Singer | None = None,
+    *,
+    exact: list[Track] | None = None,
 ) -> Tensor:
     """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording.
 
-    A network that was adapted to the recording takes the place of the one that comes with Partbook.
+    A network that was adapted to the recording takes the place of the one that comes with Partbook. Where ``exact``
+    tracks are given, the phases of partials follow those: a cent is much to a phase and nothing to a power, and what
+    made the tracks more exact may have led a few of them astray.
     """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
@@ -169,6 +174,8 @@ def separate_stretch(
         opinions.append(modelled(power_FT / level, combs_NRFT, analysis, generator, config).power())
     lambda_NFT = opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
     scaled_MFT = X_MFT / level.sqrt()
+    if exact is not None:
+        combs_NRFT = analysis.combs(exact, start, samples)
     low = int((bins_hz < config.coherent_band_hz).sum())
     full_NFT, low_NRFT = extended(lambda_NFT, analysis.stft.bins), combs_NRFT[:, :, :low]
     share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
@@ -278,6 +285,7 @@ def _heard(x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis) ->
 def _separated(
     recording: Recording,
     tracks: list[Track],
+    exact: list[Track],
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
@@ -291,7 +299,7 @@ def _separated(
     for number, cut in enumerate(cuts):
         drawn = replace(options, seed=options.seed + number)
         x_MS = cut.samples(recording)
-        images = separate_stretch(x_MS, cut.read_start, tracks, analysis, drawn, config, singer).numpy()
+        images = separate_stretch(x_MS, cut.read_start, tracks, analysis, drawn, config, singer, exact=exact).numpy()
         images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
         overlap = tail.shape[-1]
         if overlap:
