@@ -51,6 +51,29 @@ def test_offset_rate_and_drift_are_undone(folder, rate, offset_s, ppm):
     assert np.sum((flute - 0.5 * main) ** 2) < 0.01 * np.sum((0.5 * main) ** 2)
 
 
+def held_notes(seconds, rng):
+    """Return slurred notes with vibrato, which have no onsets."""
+    hz = np.repeat(rng.choice([220.0, 247.0, 277.0, 311.0, 349.0, 392.0], 2 * seconds), RATE // 2)
+    hz = scipy.signal.lfilter(np.ones(800) / 800, 1, hz)
+    hz = np.maximum(hz, 200) * (1 + 0.005 * np.sin(11 * np.pi * np.arange(len(hz)) / RATE))
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    return sum(np.sin(k * phase) / k for k in range(1, 15))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_held_notes_in_a_hall_are_aligned_by_what_leaks_into_a_spot(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    own, *others = (held_notes(15, rng) for _ in range(3))
+    hall = 0.1 * rng.standard_normal((2, RATE // 2)) * np.exp(-np.arange(RATE // 2) / (0.1 * RATE))
+    far = scipy.signal.fftconvolve(sum(others), hall[1])[: len(own)]
+    soundfile.write(tmp_path / "Main.wav", 0.015 * far, RATE, "FLOAT")
+    spot = recorded(0.05 * own + 0.002 * far, 22_050, 0.7, 40)
+    soundfile.write(tmp_path / "Flute.wav", spot, 22_050, "FLOAT")
+    (found,) = open_session(tmp_path, spots=["Flute"], main=["Main"], align=True).setup["alignment"]
+    assert found["offset_ms"] == pytest.approx(700, abs=0.1)
+    assert found["drift_ppm"] == pytest.approx(40, abs=4)
+
+
 def test_the_delay_of_a_room_is_left_alone(folder):
     soundfile.write(folder / "Flute.wav", np.roll(music(20), 160), RATE, "FLOAT")
     recording = open_session(folder, spots=["Flute"], main=["Main"], align=True)
