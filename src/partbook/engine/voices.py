@@ -26,7 +26,7 @@ from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
 from ..pitch.following import track_voices
-from ..pitch.refine import TRUSTING, RefineConfig, refined
+from ..pitch.refine import TRUSTING, refined
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
@@ -63,12 +63,10 @@ def separate_voices(
         Where to report.
     """
     config = config or VoicesConfig()
-    refine = TRUSTING
     if not f0:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
-        refine = RefineConfig()
     tracks = [f0[voice.id] for voice in voices]
-    exact = _refined(recording, tracks, refine, options, config, on_progress)
+    exact = _refined(recording, tracks, options, config, on_progress)
     f0 = {voice.id: track for voice, track in zip(voices, exact, strict=True)}
     singer = None if options.model == "fit" else _singer(recording, tracks, options, config, on_progress)
     return Separation(
@@ -210,7 +208,6 @@ def stretches(recording: Recording, voices: int, options: Options, config: Voice
 def _refined(
     recording: Recording,
     tracks: list[Track],
-    refine: RefineConfig,
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
@@ -239,7 +236,7 @@ def _refined(
             begin_s, end_s = cut.read_start / recording.sample_rate, cut.stop / recording.sample_rate
             bin_hz, frame_s = float(analysis.bins_hz[1]), coarse.hop_samples / rate
             moved = [
-                refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, refine)
+                refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, TRUSTING)
                 for track, alone_S, share_FT in zip(tracks, alone_NS, share_NFT, strict=True)
             ]
             tracks = [

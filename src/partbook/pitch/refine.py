@@ -48,8 +48,8 @@ class RefineConfig:
     reluctance: float = 0.0
 
 
-TRUSTING = RefineConfig(smooth_frames=3, reluctance=0.3)
-"""For F0 that somebody gave: stay close."""
+TRUSTING = RefineConfig(reluctance=0.1)
+"""For F0 that is about right, given or found: where partials say little it stays."""
 
 
 def refined(
