@@ -1,6 +1,6 @@
 """Measure, and build ``docs/results.md``.
 
-``python -m bench [quality] [sessions] [quintet] [choirs] [speed] [NAME …] [rescore]``
+``python -m bench [quality] [sessions] [reflections] [quintet] [choirs] [speed] [NAME …] [rescore]``
 
 A NAME chooses what is measured, and the section that knows it. With ``rescore`` the stems of the last run are scored
 again instead of made again.
@@ -19,6 +19,7 @@ from .machine import machine
 from .material import MATERIAL
 from .quality import PITCH_ONLY, quality
 from .quintet import quintet
+from .reflections import reflections
 from .results import JSON, write_results
 from .sessions import CHEAP, HALLS, METHODS, merged, sessions
 from .soundfont import ENSEMBLES
@@ -28,6 +29,7 @@ RESCORE = "rescore"
 NAMES = {
     "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY, *ENSEMBLES],
     "sessions": [*HALLS, *METHODS, CHEAP],
+    "reflections": [],
     "quintet": [],
     "choirs": [],
     "speed": list(JOBS),
@@ -51,19 +53,27 @@ def main(arguments: Sequence[str]) -> None:
 
 def _measure(section: str, chosen: Sequence[str], *, anew: bool) -> None:
     """Measure one section and write it, beside what is known of the rest of it where only some was measured."""
-    known = json.loads(JSON.read_text("utf-8")).get(section, {}) if JSON.is_file() else {}
     if section == "quality":
-        kept = known.get("materials", {}) if chosen or not anew else {}
-        found: dict[str, object] = {"materials": kept | quality(chosen, anew=anew)}
+        materials = quality(chosen, anew=anew)
+        kept = _known(section).get("materials", {}) if chosen or not anew else {}
+        found: dict[str, object] = {"materials": kept | materials}
     elif section == "speed":
-        found = {"jobs": (known.get("jobs", {}) if chosen else {}) | speed(chosen)}
+        jobs = speed(chosen)
+        found = {"jobs": (_known(section).get("jobs", {}) if chosen else {}) | jobs}
     else:
-        tables = {"sessions": lambda: sessions(chosen), "quintet": quintet, "choirs": choirs}[section]()
-        kept = {table["title"]: table for table in (known.get("tables", []) if chosen else [])}
+        tables = {
+            "sessions": lambda: sessions(chosen), "reflections": reflections, "quintet": quintet, "choirs": choirs,
+        }[section]()  # fmt: skip
+        kept = {table["title"]: table for table in (_known(section).get("tables", []) if chosen else [])}
         for table in tables:
             kept[table["title"]] = merged(kept.get(table["title"]), table)
         found = {"tables": list(kept.values())}
     write_results({section: {"machine": machine(), **found}})
+
+
+def _known(section: str) -> dict[str, object]:
+    """Return what is written of a section by now: what took minutes or hours may have had others beside it."""
+    return json.loads(JSON.read_text("utf-8")).get(section, {}) if JSON.is_file() else {}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Semi-real sessions with a known truth: real players and notes in simulated halls.
 
-A *piece* is five dry solos; a *hall* places five players on an arc, a cardioid spot half a metre before each, and a
-coincident main trio about two metres before the middle one. Everything is drawn from a seed.
+A *piece* is five dry solos; a *hall* places five players on an arc, a cardioid spot half a metre before each, and three
+main microphones about two metres before the middle one: coincident cardioids, or spaced omnis (a Decca tree).
+Everything is drawn from a seed.
 """
 
 from __future__ import annotations
@@ -128,33 +129,38 @@ def melody(part: tuple[str, int, int], duration_s: float, sample_rate: int, rng:
     return out[: round(duration_s * sample_rate)]
 
 
-def solo(name: str, duration_s: float, sample_rate: int) -> np.ndarray:
-    """Return a real solo from its first sound on, without the rumble of the room it was recorded in."""
+def solo(name: str, duration_s: float, sample_rate: int, from_s: float = 0.0) -> np.ndarray:
+    """Return a real solo from so long after its first sound on, without the rumble of the room it was recorded in."""
     audio = without_rumble(resampled(ENSEMBLES / "urmp_solos" / f"{name}.flac", sample_rate), 110.0, sample_rate)
-    loud = np.flatnonzero(np.abs(audio) > 0.05 * np.abs(audio).max())
+    first = np.flatnonzero(np.abs(audio) > 0.05 * np.abs(audio).max())[0] + round(from_s * sample_rate)
     samples = round(duration_s * sample_rate)
-    return np.pad(audio[loud[0] : loud[0] + samples], (0, max(0, samples - (len(audio) - loud[0]))))
+    return np.pad(audio[first : first + samples], (0, max(0, samples - (len(audio) - first))))
 
 
-def dry_parts(piece: str, duration_s: float, sample_rate: int, seed: int) -> np.ndarray:
-    """Return the five dry solos of a piece at equal power, shape (5, S)."""
+def dry_parts(piece: str, duration_s: float, sample_rate: int, seed: int, from_s: float = 0.0) -> np.ndarray:
+    """Return the five dry solos of a piece at equal power, whole solos from ``from_s`` on, shape (5, S)."""
     rng = np.random.default_rng(seed)
     parts = [
-        solo(part, duration_s, sample_rate) if isinstance(part, str) else melody(part, duration_s, sample_rate, rng)
+        solo(part, duration_s, sample_rate, from_s)
+        if isinstance(part, str)
+        else melody(part, duration_s, sample_rate, rng)
         for part in PIECES[piece]
     ]
     return np.stack([part / np.sqrt(np.mean(part**2)) for part in parts])
 
 
-def stage(moved_m: float = 0.0, seed: int = 0) -> tuple[list[Point], list[Capsule]]:
+def stage(moved_m: float = 0.0, seed: int = 0, *, spaced: bool = False) -> tuple[list[Point], list[Capsule]]:
     """Return five seats on an arc of 2.3 m, and the capsules: Left, Center, Right, then a spot per player.
 
-    ``moved_m`` moves every player in a random direction; the microphones stay.
+    ``moved_m`` moves every player in a random direction; the microphones stay. ``spaced`` mains are omnis 2 m apart,
+    the middle one 75 cm nearer to the players.
     """
     centre = np.array([6.0, 6.0, 2.0])
     angles = np.radians(np.linspace(-60, 60, 5))
     seats = [centre + np.array([2.3 * np.sin(a), 2.3 * np.cos(a), -0.8]) for a in angles]
     mains = [Capsule(tuple(centre), (float(np.sin(a)), float(np.cos(a)), -0.2)) for a in np.radians([-45.0, 0.0, 45.0])]
+    if spaced:
+        mains = [Capsule(tuple(centre + np.array([x, y, 0])), pattern="omni") for x, y in ((-1, 0), (0, 0.75), (1, 0))]
     spots = []
     for seat in seats:
         towards = centre - [0, 0, 0.4] - seat
@@ -173,14 +179,17 @@ def session(
     duration_s: float = 12.0,
     seed: int = 0,
     moved_m: float = 0.0,
+    move: int = 0,
     unmiked: bool = False,
+    spaced: bool = False,
 ) -> Session:
     """Return a simulated session: five players, eight microphones, noise 60 dB below the mixture.
 
-    ``moved_m`` is how far every player sits from its seat; ``unmiked`` adds a sixth, a bassoon behind them without
-    a microphone of its own, which is no source but part of the noise.
+    ``moved_m`` is how far every player sits from its seat, in directions drawn from the seed ``move``; ``unmiked`` adds
+    a sixth, a bassoon behind them without a microphone of its own, which is no source but part of the noise; ``spaced``
+    is how the main microphones stand.
     """
-    seats, capsules = stage(moved_m)
+    seats, capsules = stage(moved_m, move, spaced=spaced)
     dry = dry_parts(piece, duration_s, sample_rate, seed)
     if unmiked:
         rng = np.random.default_rng(seed + 2)
@@ -193,12 +202,13 @@ def session(
     noise *= 1e-3 * np.sqrt(np.mean(wet.sum(0) ** 2))
     noise += wet[5:].sum(0)
     made = _session(f"{piece}_{round(1000 * hall.rt60_s)}ms_{sample_rate}", sample_rate, wet[:5], noise)
-    return replace(made, setup={"piece": piece, "hall": hall} | told_plan(made.microphones, hall))
+    known = {"piece": piece, "hall": hall, "spaced": spaced}
+    return replace(made, setup=known | told_plan(made.microphones, hall, spaced=spaced))
 
 
-def told_plan(microphones: Sequence[Microphone], hall: Hall) -> dict[str, object]:
+def told_plan(microphones: Sequence[Microphone], hall: Hall, *, spaced: bool) -> dict[str, object]:
     """Return the tables of a ``session.toml`` in which the seats, as they were meant, and the microphones stand."""
-    seats, capsules = stage()
+    seats, capsules = stage(spaced=spaced)
     places = [
         {"name": mic.name, "position_m": capsule.position_m, "aim": capsule.aim, "pattern": capsule.pattern}
         for mic, capsule in zip(microphones, capsules, strict=True)
@@ -207,9 +217,9 @@ def told_plan(microphones: Sequence[Microphone], hall: Hall) -> dict[str, object
     return {"microphone": places, "source": players, "room": {"size_m": hall.size_m, "rt60_s": hall.rt60_s}}
 
 
-def seat_responses(hall: Hall, sample_rate: int) -> dict[str, Session]:
+def seat_responses(hall: Hall, sample_rate: int, *, spaced: bool = False) -> dict[str, Session]:
     """Return the impulse responses of the same hall from every player's seat, by player."""
-    responses = impulse_responses(hall, *stage(), sample_rate)
+    responses = impulse_responses(hall, *stage(spaced=spaced), sample_rate)
     alone = np.eye(len(responses))[:, :, None, None] * responses
     silence = np.zeros(responses.shape[1:])
     return {f"player{n + 1}": _session(f"seat{n + 1}", sample_rate, wet, silence) for n, wet in enumerate(alone)}
@@ -223,13 +233,23 @@ def without_spots(session: Session) -> Session:
 
 
 def solo_takes(
-    piece: str, hall: Hall, sample_rate: int, *, duration_s: float = 12.0, seed: int = 7
+    piece: str,
+    hall: Hall,
+    sample_rate: int,
+    *,
+    duration_s: float = 12.0,
+    seed: int = 7,
+    from_s: float = 0.0,
+    spaced: bool = False,
 ) -> dict[str, Session]:
-    """Return a take of every player alone in the same hall, who plays other notes, by player."""
-    seats, capsules = stage()
+    """Return a take of every player alone in the same hall, who plays other notes, by player.
+
+    Whole recorded solos are those of the sessions: ``from_s`` says where in them takes begin.
+    """
+    seats, capsules = stage(spaced=spaced)
     responses = impulse_responses(hall, seats, capsules, sample_rate)
     takes = {}
-    for n, dry in enumerate(dry_parts(piece, duration_s, sample_rate, seed)):
+    for n, dry in enumerate(dry_parts(piece, duration_s, sample_rate, seed, from_s)):
         wet = np.zeros((len(seats), len(capsules), dry.shape[-1]))
         wet[n] = images(dry[None], responses[n : n + 1])[0]
         wet *= 0.5 / np.abs(wet).max()
