@@ -72,7 +72,9 @@ class SingerTaskConfig:
     together
         Whether scenes hold one recording only.
     looked
-        Share of the frames of a batch in which single bins are looked at and rounds are judged, each elsewhere.
+        Share of the frames of a batch in which single bins are looked at, which costs most.
+    judged
+        Share of the frames in which each of the rounds before is judged, each elsewhere.
     """
 
     network: SingerConfig = field(default_factory=SingerConfig)
@@ -95,6 +97,7 @@ class SingerTaskConfig:
     coded: float = 0.2
     together: bool = False
     looked: float = 1.0
+    judged: float = 1.0
 
 
 class Scenes(NamedTuple):
@@ -108,10 +111,11 @@ class Scenes(NamedTuple):
     f0_hz: Float[Tensor, "B N T"]
     looked: slice
 
-    def elsewhere(self, turn: int) -> slice:
-        """Return as many frames as are looked at, others every turn."""
-        length = self.looked.stop - self.looked.start
-        first = (self.looked.start + turn * length) % (self.f0_hz.shape[-1] - length + 1)
+    def elsewhere(self, turn: int, share: float) -> slice:
+        """Return a share of the frames that begins with those looked at, and later every turn."""
+        count = self.f0_hz.shape[-1]
+        length = max(1, round(share * count))
+        first = (self.looked.start + turn * length) % (count - length + 1)
         return slice(first, first + length)
 
 
@@ -170,9 +174,10 @@ class SingerTask:
         told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked)
         config, judgements = self.config, []
         for back, said in enumerate(reversed(told)):
-            frames = batch.elsewhere(back)
-            asked = Asked.of(X_BFT[..., frames], recordings_GBFT[..., frames])
+            # The last has nothing to say but where single bins were looked at.
+            frames = batch.looked if said.gain_BNGT is not None else batch.elsewhere(back, config.judged)
             here = said if said.gain_BNGT is not None else said.between(frames)
+            asked = Asked.of(X_BFT[..., frames], recordings_GBFT[..., frames])
             judgements.insert(0, judged(here, asked, batch.groups, config.beta))
         fits, errors = judgements[-1]
         total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
