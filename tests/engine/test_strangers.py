@@ -9,7 +9,7 @@ import torch
 
 from partbook.audio import Microphone, recording_from_array
 from partbook.config import Options, SessionConfig
-from partbook.engine import players, strangers
+from partbook.engine import players, starts, strangers
 from partbook.engine.analysis import analysed
 from partbook.engine.session import separate_session
 from partbook.room.fastmnmf import FastMnmf
@@ -129,3 +129,19 @@ def test_a_player_of_the_plan_without_a_spot_is_expected_however_faint(monkeypat
         )
         said.append(any("somebody without a spot" in line for line in lines))
     assert said == [False, True]
+
+
+def test_a_player_whose_spot_is_dead_is_kept_from_the_others(monkeypatch):
+    images, recording = recorded(stranger=False)
+    samples = recording.read(0, recording.length)
+    samples[4] = 0
+    broken = replace(recording_from_array(samples, RATE), microphones=recording.microphones)
+    monkeypatch.setattr(players, "UNMIKED", np.inf)
+    found = separated(broken)
+    monkeypatch.setattr(starts, "expecting_strangers", starts.warily)
+    unwary = separated(broken)
+    better = [
+        error(unwary[n, m], images[n, m]) - error(found[n, m], images[n, m]) for n in range(2) for m in (0, 1, 2 + n)
+    ]
+    assert not found[2].any() and not found[:, 4].any()
+    assert np.mean(better) > 1

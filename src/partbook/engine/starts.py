@@ -36,8 +36,13 @@ def named_start(name: str, recording: Recording, ids: Sequence[str], options: Op
         return from_plan(planned_stage(recording, ids), ids)
     if name != "spot":
         return blindly(name, options.seed)
-    listed = [str(entry["name"]).lower() for entry in recording.setup.get("source", ())]
-    return warily if set(listed) <= set(ids) else expecting_strangers
+    playing = {*ids, *(str(entry["name"]).lower() for entry in recording.setup.get("source", ()))}
+
+    def begin(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
+        # Whoever has no spot, or a dead one, plays all the same.
+        return (warily if playing <= set(analysis.ids) else expecting_strangers)(analysis, X_MFT)
+
+    return begin
 
 
 def planned_stage(recording: Recording, ids: Sequence[str]) -> Plan:
