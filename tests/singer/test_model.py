@@ -7,7 +7,8 @@ from partbook.dsp.bases import smooth_basis
 from partbook.dsp.divergence import beta_divergence
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
-from partbook.singer.model import Singer, SingerConfig, standing, widened
+from partbook.singer.bands import standing, widened
+from partbook.singer.model import Singer, SingerConfig
 from partbook.singer.synth import power
 from partbook.train.weights import seeded
 

@@ -19,7 +19,8 @@ from ..dsp.bases import smooth_basis
 from ..dsp.hcqt import LogTransform
 from ..dsp.oscillator import flat_partials, harmonics, upsampled
 from ..dsp.stft import Stft
-from ..singer.model import Singer, Spectra, smeared
+from ..singer.bands import smeared
+from ..singer.model import Singer, Spectra
 from ..singer.synth import sung
 from .losses import likelihood, multi_resolution, transport
 
