@@ -77,6 +77,16 @@ def test_a_voice_hears_what_the_others_sing():
     assert (before[:, 0] / after[:, 0]).log().abs().max() > 1e-2
 
 
+def test_a_voice_alone_has_no_others_to_hear():
+    x, combs, f0, _ = scene(220.0)
+    singer = trained()
+    alone = powers(singer, x, combs, f0)
+    for encoder in singer.rounds:
+        for layer in encoder.layers:
+            layer.context.weight.data[:, layer.context.weight.shape[0] :] += 1.0
+    assert torch.allclose(powers(singer, x, combs, f0), alone, rtol=1e-4)
+
+
 def test_both_directions_of_time_are_heard():
     x, combs, f0, _ = scene(220.0, 277.0)
     singer, middle = trained(), x.shape[-1] // 2
