@@ -40,7 +40,7 @@ def test_the_likelihood_never_falls(drawn, update):
             now = room.divergence(drawn.X_MFT, sources.power())
             assert now <= before + 1e-9 * abs(before)
             before = now
-        g_NM = fastmnmf.updated_g(drawn.X_MFT, sources.power(), room.Q_FMM, room.g_NM)
+        g_NM = fastmnmf.updated_g(room.power(drawn.X_MFT), sources.power(), room.g_NM)
         now = FastMnmf(room.Q_FMM, g_NM).divergence(drawn.X_MFT, sources.power())
         assert now <= before + 1e-9 * abs(before)
         Q_FMM = fastmnmf.updated_Q(drawn.X_MFT, sources.power(), room.Q_FMM, g_NM, update)
@@ -63,8 +63,8 @@ def test_source_steering_and_projection_reach_the_same_likelihood(drawn):
 def test_every_microphone_is_steered(drawn):
     """The bound of the whole Q falls with every row: a step that started from an old Q would undo the one before."""
     sources, room = start(drawn)
-    weight_FMT = fastmnmf.mixture_power(sources.power(), room.g_NM).reciprocal()
-    V_FMMM = fastmnmf.weighted_covariances(drawn.X_MFT, weight_FMT)
+    weight_MFT = fastmnmf.mixture_power(sources.power(), room.g_NM).reciprocal()
+    V_FMMM = fastmnmf.weighted_covariances(drawn.X_MFT, weight_MFT)
     Q_FMM = room.Q_FMM
     for _ in range(1000):
         Q_FMM = fastmnmf.iterative_source_steering(Q_FMM, V_FMMM)
@@ -97,9 +97,20 @@ def test_pressure_is_the_gradient_of_the_likelihood(drawn):
 
 
 def test_weighted_covariances_are_sums_of_outer_products(drawn):
-    weight_FMT = torch.rand(24, 4, 120, dtype=torch.float64)
-    expected = torch.einsum("kft,lft,fmt->fmkl", drawn.X_MFT, drawn.X_MFT.conj(), weight_FMT + 0j) / 120
-    torch.testing.assert_close(fastmnmf.weighted_covariances(drawn.X_MFT, weight_FMT), expected)
+    weight_MFT = torch.rand(4, 24, 120, dtype=torch.float64)
+    expected = torch.einsum("kft,lft,mft->fmkl", drawn.X_MFT, drawn.X_MFT.conj(), weight_MFT + 0j) / 120
+    torch.testing.assert_close(fastmnmf.weighted_covariances(drawn.X_MFT, weight_MFT), expected)
+
+
+def test_what_a_room_has_seen_is_of_that_recording_and_that_diagonaliser(drawn):
+    """Between updates its diagonalised power is kept; another recording, or another Q, must not be given it."""
+    sources, room = start(drawn)
+    room, _ = room.update(drawn.X_MFT, sources.power())
+    assert room.seen is not None
+    for other in (room, replace(room, Q_FMM=drawn.Q_FMM)):
+        fresh = replace(other, seen=None)
+        for X_MFT in (drawn.X_MFT, 2 * drawn.X_MFT):
+            torch.testing.assert_close(other.power(X_MFT), fresh.power(X_MFT))
 
 
 def test_bands_do_not_change_the_result(drawn, monkeypatch):

@@ -149,6 +149,7 @@ def learned(
     if analysis.sources == "source-filter":
         spectra = followed(spectra, parts, [sections[number] for number in chosen], diagonal, analysis, options, config)
         spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=INFORMED_ROUNDS, stage="pitch", **alike)
+    diagonal = replace(diagonal, seen=None)
     full = FullRank.from_diagonal(diagonal)
     spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **checked)
     gain_NF = owned_NF(full, analysis, beginning)
@@ -278,8 +279,9 @@ def heard(
     if given_NM is not None:
         g_NM[: 2 * len(given_NM)] = given_NM.repeat(2, 1)
     room = FastMnmf.identity(analysis.bins, g_NM, config.q_update)
+    x_MFT = room.power(X_MFT)
     for _ in range(10 if given_NM is None else 0):
-        room = replace(room, g_NM=updated_g(X_MFT, lambda_NFT, room.Q_FMM, room.g_NM))
+        room = replace(room, g_NM=updated_g(x_MFT, lambda_NFT, room.g_NM))
     return room
 
 

@@ -16,7 +16,7 @@ microphones² is ever held. Spectra and powers may be single precision; the M ×
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -25,8 +25,8 @@ from torch import Tensor
 from ..axes import Gain_NM, Mixing_FMM, Power_NFT, Spectrum_MFT
 from ..dsp.divergence import EPS
 
-Power_FMT = Float[Tensor, "F M T"]
-"""Power of every (diagonalised) channel, frequency first as the bands are."""
+Power_MFT = Float[Tensor, "M F T"]
+"""Power of every (diagonalised) channel."""
 
 BAND_BYTES = 2**23
 """Memory of the products of all microphone pairs in one band of frequencies."""
@@ -35,7 +35,7 @@ TINY = 1e-150
 """Keeps covariances of silence invertible in double precision."""
 
 
-def bands(X_MFT: Spectrum_MFT) -> Iterator[slice]:
+def bands(X_MFT: Spectrum_MFT | Power_MFT) -> Iterator[slice]:
     """Yield slices of frequencies whose products of microphone pairs take about :data:`BAND_BYTES`."""
     microphones, bins, frames = X_MFT.shape
     return _slices(bins, microphones**2 * frames * X_MFT.real.element_size())
@@ -52,43 +52,44 @@ def frequency_first(X_MFT: Spectrum_MFT) -> Spectrum_MFT:
     return X_MFT.transpose(0, 1).contiguous().transpose(0, 1)
 
 
-def diagonalised_power(X_MFT: Spectrum_MFT, Q_FMM: Mixing_FMM) -> Power_FMT:
+def diagonalised_power(X_MFT: Spectrum_MFT, Q_FMM: Mixing_FMM) -> Power_MFT:
     """Return ``|Q x|^2``."""
-    QX_FMT = Q_FMM.to(X_MFT.dtype) @ X_MFT.transpose(0, 1)
-    return QX_FMT.real.square().addcmul_(QX_FMT.imag, QX_FMT.imag)
+    x_MFT = torch.empty_like(X_MFT.real, memory_format=torch.contiguous_format)
+    for band in bands(X_MFT):
+        QX_MFT = (Q_FMM[band].to(X_MFT.dtype) @ X_MFT[:, band].transpose(0, 1)).transpose(0, 1)
+        torch.mul(QX_MFT.real, QX_MFT.real, out=x_MFT[:, band]).addcmul_(QX_MFT.imag, QX_MFT.imag)
+    return x_MFT
 
 
-def mixture_power(lambda_NFT: Power_NFT, g_NM: Gain_NM) -> Power_FMT:
+def mixture_power(lambda_NFT: Power_NFT, g_NM: Gain_NM) -> Power_MFT:
     """Return ``sum_n g_n lambda_n``, at least :data:`EPS`."""
-    return (g_NM.T @ lambda_NFT.transpose(0, 1)).clamp_min_(EPS)
+    return (g_NM.T @ lambda_NFT.flatten(1)).clamp_min_(EPS).unflatten(1, lambda_NFT.shape[1:])
 
 
-def pressure(
-    X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, g_NM: Gain_NM
-) -> tuple[Power_NFT, Power_NFT]:
+def pressure(x_MFT: Power_MFT, lambda_NFT: Power_NFT, g_NM: Gain_NM) -> tuple[Power_NFT, Power_NFT]:
     """Return ``sum_m g x / y^2`` and ``sum_m g / y``: what pulls the power of every source up, and down."""
     up_NFT, down_NFT = torch.empty_like(lambda_NFT), torch.empty_like(lambda_NFT)
-    for band in bands(X_MFT):
-        x_FMT = diagonalised_power(X_MFT[:, band], Q_FMM[band])
-        inverse_FMT = mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()
-        down_NFT[:, band] = (g_NM @ inverse_FMT).transpose(0, 1)
-        up_NFT[:, band] = (g_NM @ x_FMT.mul_(inverse_FMT).mul_(inverse_FMT)).transpose(0, 1)
+    for band in bands(x_MFT):
+        inverse_MFT = mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()
+        pull_MFT = (x_MFT[:, band] * inverse_MFT).mul_(inverse_MFT)
+        down_NFT[:, band] = (g_NM @ inverse_MFT.flatten(1)).view_as(down_NFT[:, band])
+        up_NFT[:, band] = (g_NM @ pull_MFT.flatten(1)).view_as(up_NFT[:, band])
     return up_NFT, down_NFT
 
 
-def updated_g(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: Mixing_FMM, g_NM: Gain_NM) -> Gain_NM:
+def updated_g(x_MFT: Power_MFT, lambda_NFT: Power_NFT, g_NM: Gain_NM) -> Gain_NM:
     """Return the gains after ``g <- g sqrt(sum_ft lambda x / y^2 / sum_ft lambda / y)`` (equation 30)."""
     up_NM, down_NM = torch.zeros_like(g_NM), torch.zeros_like(g_NM)
-    for band in bands(X_MFT):
-        x_FMT = diagonalised_power(X_MFT[:, band], Q_FMM[band])
-        lambda_FNT = lambda_NFT[:, band].transpose(0, 1)
-        inverse_FMT = mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()
-        down_NM += (lambda_FNT @ inverse_FMT.mT).sum(0)
-        up_NM += (lambda_FNT @ x_FMT.mul_(inverse_FMT).mul_(inverse_FMT).mT).sum(0)
+    for band in bands(x_MFT):
+        inverse_MFT = mixture_power(lambda_NFT[:, band], g_NM).reciprocal_()
+        pull_MFT = (x_MFT[:, band] * inverse_MFT).mul_(inverse_MFT)
+        lambda_NP = lambda_NFT[:, band].flatten(1)
+        down_NM += lambda_NP @ inverse_MFT.flatten(1).T
+        up_NM += lambda_NP @ pull_MFT.flatten(1).T
     return g_NM * (up_NM / down_NM.clamp_min(EPS)).sqrt()
 
 
-def weighted_covariances(X_MFT: Spectrum_MFT, weight_FMT: Power_FMT) -> Complex[Tensor, "F M M M"]:
+def weighted_covariances(X_MFT: Spectrum_MFT, weight_MFT: Power_MFT) -> Complex[Tensor, "F M M M"]:
     """Return ``V_m = mean_t weight_mt x_t x_t^H`` for every weight ``m``, at index ``[f, m]``.
 
     The M² real numbers of every Hermitian ``x x^H`` are weighted by all M weights in one real matrix product, a quarter
@@ -107,7 +108,7 @@ def weighted_covariances(X_MFT: Spectrum_MFT, weight_FMT: Power_FMT) -> Complex[
         torch.mul(i_FMT[:, a : a + 1], r_FMT[:, a + 1 :], out=pairs)
         pairs.addcmul_(r_FMT[:, a : a + 1], i_FMT[:, a + 1 :], value=-1)
         done += microphones - a - 1
-    sums_FMP = (weight_FMT @ products.mT).double() / frames
+    sums_FMP = (weight_MFT.transpose(0, 1) @ products.mT).double() / frames
     place_MM, sign_MM = _places(microphones, X_MFT.device)
     return torch.complex(sums_FMP[..., place_MM[0]], sums_FMP[..., place_MM[1]] * sign_MM)
 
@@ -130,8 +131,9 @@ def loaded(V_FMMM: Complex[Tensor, "F M M M"], epsilon: float) -> Complex[Tensor
 
     Nearly dependent microphones, fewer frames than microphones, and silence all need it.
     """
-    load = V_FMMM.diagonal(dim1=-2, dim2=-1).real.amax(-1) * (epsilon * V_FMMM.shape[-1]) + TINY
-    return V_FMMM + load[..., None, None] * torch.eye(V_FMMM.shape[-1], dtype=V_FMMM.dtype, device=V_FMMM.device)
+    power_FMM = V_FMMM.diagonal(dim1=-2, dim2=-1).real
+    load_FM = power_FMM.amax(-1) * (epsilon * V_FMMM.shape[-1]) + TINY
+    return V_FMMM.diagonal_scatter((power_FMM + load_FM[..., None]).to(V_FMMM.dtype), dim1=-2, dim2=-1)
 
 
 def iterative_projection(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) -> Mixing_FMM:
@@ -150,7 +152,7 @@ def iterative_projection(Q_FMM: Mixing_FMM, V_FMMM: Complex[Tensor, "F M M M"]) 
         row = (u / (u.conj() * column).sum(1, keepdim=True).real.sqrt()).mH
         Q_FMM[:, m : m + 1] = row
         moved = row @ inverse_FMM
-        inverse_FMM = inverse_FMM - column @ (moved - identity[m]) / moved[:, :, m : m + 1]
+        inverse_FMM = inverse_FMM - column * ((moved - identity[m]) / moved[:, :, m : m + 1])
     return Q_FMM
 
 
@@ -183,9 +185,9 @@ def updated_Q(
     # The systems are far smaller than the products they come from: they are solved over wider bands.
     for wide in _slices(len(Q_FMM), 16 * Q_FMM.shape[-1] ** 3):
         X, lambda_ = X_MFT[:, wide], lambda_NFT[:, wide]
-        V_FMMM = torch.cat(
-            [weighted_covariances(X[:, band], mixture_power(lambda_[:, band], g_NM).reciprocal_()) for band in bands(X)]
-        )
+        V_FMMM = Q_FMM.new_empty(Q_FMM[wide].shape + Q_FMM.shape[-1:])
+        for band in bands(X):
+            V_FMMM[band] = weighted_covariances(X[:, band], mixture_power(lambda_[:, band], g_NM).reciprocal_())
         updated_FMM[wide] = UPDATES[update](Q_FMM[wide], loaded(V_FMMM, epsilon))
     return updated_FMM
 
@@ -202,9 +204,9 @@ def negative_log_likelihood(X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, Q_FMM: M
     """Return ``sum (x / y + log y) - T sum log |det Q Q^H|``, without the constant of the Gaussian."""
     total = -2 * X_MFT.shape[-1] * float(torch.linalg.slogdet(Q_FMM.to(torch.complex128)).logabsdet.sum())
     for band in bands(X_MFT):
-        y_FMT = mixture_power(lambda_NFT[:, band], g_NM)
-        x_FMT = diagonalised_power(X_MFT[:, band], Q_FMM[band])
-        total += float((x_FMT / y_FMT + y_FMT.log()).sum(dtype=torch.float64))
+        y_MFT = mixture_power(lambda_NFT[:, band], g_NM)
+        x_MFT = diagonalised_power(X_MFT[:, band], Q_FMM[band])
+        total += float((x_MFT / y_MFT + y_MFT.log()).sum(dtype=torch.float64))
     return total
 
 
@@ -220,11 +222,15 @@ class FastMnmf:
         Power gain of every source in every diagonalised channel; sums to 1 over the channels.
     q_update
         How Q is updated, a key of :data:`UPDATES`.
+    seen
+        The recording of the last update, the Q it led to and the power of the one in the channels of the other: every
+        update of the sources and of the gains needs it until Q is another. Half the recording's size; None forgets.
     """
 
     Q_FMM: Mixing_FMM
     g_NM: Gain_NM
     q_update: str = "ip"
+    seen: tuple[Spectrum_MFT, Mixing_FMM, Power_MFT] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def identity(cls, bins: int, g_NM: Gain_NM, q_update: str = "ip") -> FastMnmf:
@@ -237,18 +243,24 @@ class FastMnmf:
         inverse_FMM = torch.linalg.inv(self.Q_FMM).abs().square().to(self.g_NM.dtype)
         return (inverse_FMM @ self.g_NM.T).permute(2, 1, 0)
 
+    def power(self, observed: Spectrum_MFT) -> Power_MFT:
+        """Return the power of a recording in the diagonalised channels."""
+        if self.seen is not None and self.seen[0] is observed and self.seen[1] is self.Q_FMM:
+            return self.seen[2]
+        return diagonalised_power(observed, self.Q_FMM)
+
     def pressure(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float) -> tuple[Power_NFT, Power_NFT]:
         """Return what pulls every source up and down. Raise ValueError unless beta is 0, the likelihood."""
         if beta != 0:
             raise ValueError(f"expected beta=0 with several microphones, got {beta}")
-        return pressure(observed, lambda_NFT, self.Q_FMM, self.g_NM)
+        return pressure(self.power(observed), lambda_NFT, self.g_NM)
 
     def update(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT) -> tuple[FastMnmf, Float[Tensor, "N F"]]:
         """Return the room after one update of its gains and of Q, and the gain its normalisation gives the sources."""
-        g_NM = updated_g(observed, lambda_NFT, self.Q_FMM, self.g_NM)
+        g_NM = updated_g(self.power(observed), lambda_NFT, self.g_NM)
         Q_FMM = updated_Q(observed, lambda_NFT, self.Q_FMM, g_NM, self.q_update)
         Q_FMM, g_NM, gain_NF = normalised(Q_FMM, g_NM)
-        return FastMnmf(Q_FMM, g_NM, self.q_update), gain_NF
+        return FastMnmf(Q_FMM, g_NM, self.q_update, (observed, Q_FMM, diagonalised_power(observed, Q_FMM))), gain_NF
 
     def divergence(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float = 0) -> float:
         """Return the negative log likelihood, up to a constant."""
