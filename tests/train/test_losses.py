@@ -6,6 +6,7 @@ import scipy.stats
 import torch
 
 from partbook.pitch.contour import extracted
+from partbook.singer.bands import Sight
 from partbook.singer.judging import Asked, likelihood, masked_error
 from partbook.train.losses import (
     commitment,
@@ -141,6 +142,19 @@ def test_masked_error_is_that_of_the_masked_spectra():
     masks = torch.rand(2, 3, 30, 20, generator=generator)
     left = (parts - masks * parts.sum(0)).abs().square().sum((-1, -2)) / parts.abs().square().sum((-1, -2))
     assert torch.allclose(masked_error(Asked.of(parts.sum(0), parts), masks), (10 * left.log10()).mean(1), atol=2e-2)
+
+
+def test_a_mask_of_wide_bins_errs_as_it_does_on_each_of_them():
+    generator = torch.Generator().manual_seed(2)
+    parts = torch.randn(2, 3, 31, 20, dtype=torch.complex64, generator=generator)
+    sight, masks = Sight(10, 4), torch.rand(2, 3, 16, 20, generator=generator)
+    place = torch.cat([torch.arange(10), 10 + torch.arange(21) // 4])
+    wide, all_ = Asked.of(parts.sum(0), parts, sight), Asked.of(parts.sum(0), parts)
+    assert torch.allclose(masked_error(wide, masks), masked_error(all_, masks[:, :, place]), atol=1e-4)
+    assert torch.allclose(
+        likelihood(all_.power_GBFT, all_.power_GBFT[:, :, place * 0], 2.0, 0.0, all_.width_F),
+        likelihood(all_.power_GBFT, all_.power_GBFT[:, :, place * 0], 2.0, 0.0),
+    )
 
 
 def test_salience_losses_vanish_where_all_is_said_and_stay_inside_the_range():

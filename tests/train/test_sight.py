@@ -82,6 +82,18 @@ def test_noise_and_partials_keep_their_powers_in_a_shorter_window(singer, number
     assert float(louder) == pytest.approx(first.n_fft / stft.n_fft, rel=0.02)
 
 
+def test_gains_of_single_bins_and_partials_are_not_those_of_another_window(singer):
+    x_BS, f0_BNT = sung(220.0)
+    combs_BNS = torch.zeros(1, 1, x_BS.shape[-1])
+    said, (first, stft, *_) = heard_power(x_BS, f0_BNT, combs_BNS, singer, SIGHT), SIGHT.stfts
+    gain = torch.full_like(said.power()[:, :, :20], 2.0)
+    other = seen_through(
+        said.gained(partial_BNGT=gain, gain_BNGT=gain),
+        *(combs_BNS, stft, first, SIGHT.bins_hz(stft), singer.config.band_hz),
+    )
+    assert other.partial_BNGT is other.gain_BNGT is None and other.power().isfinite().all()
+
+
 def test_f0_is_framed_by_the_nearest():
     f0_BNT = torch.arange(1.0, 21.0)[None, None]
     assert framed(f0_BNT, 7, SIGHT)[0, 0].tolist() == [1, 5, 9, 13, 17, 20, 20]

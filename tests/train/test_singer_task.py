@@ -38,27 +38,6 @@ def test_the_loss_sees_recordings_of_several_voices_never_one(task):
     assert len(task.scenes(np.random.default_rng(0), 3, lambda: 0).groups) == 1
 
 
-def test_rounds_are_judged_in_frames_of_their_own(renders):
-    batch = SingerTask(replace(SMALL, looked=0.25), renders).batch(0, 0)
-    count = batch.f0_hz.shape[-1]
-    turns = [set(range(*batch.elsewhere(turn, 0.25).indices(count))) for turn in range(4)]
-    assert {len(each) for each in turns} == {round(0.25 * count)} and turns[0] == set(range(count)[batch.looked])
-    assert len(set.union(*turns)) > 0.7 * count
-    assert batch.elsewhere(2, 1.0) == slice(0, count)
-
-
-def test_the_divergence_of_some_frames_is_their_share_of_that_of_all(renders):
-    task = SingerTask(replace(SMALL, scenes=2, judged=0.5), renders)
-    batch = task.batch(0, 0)
-    count = batch.f0_hz.shape[-1]
-    halves = [batch._replace(looked=slice(first, first + 1)) for first in (0, count - round(count / 2))]
-    with torch.no_grad():
-        each = [task.loss(half)[1]["likelihood"] for half in halves]
-        task.config = replace(task.config, judged=1.0)
-        whole = task.loss(batch)[1]["likelihood"]
-    assert min(each) < whole < max(each) and whole == pytest.approx(np.mean(each), rel=0.1)
-
-
 def test_recordings_and_noise_are_the_mixture(task):
     batch = task.batch(0, 0)
     rest = batch.mixture_BFT - batch.recordings_GBFT.sum(0)

@@ -21,13 +21,17 @@ def beta_divergence(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: 
     >>> float(beta_divergence(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 2.0]), 2))
     2.0
     """
+    return divergences(x, y, beta).sum()
+
+
+def divergences(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: float) -> Float[Tensor, "*axes"]:
+    """Return the same of every entry."""
     x, y = x.clamp_min(EPS), y.clamp_min(EPS)
     if beta == 0:
-        return (x / y - (x / y).log() - 1).sum()
+        return x / y - (x / y).log() - 1
     if beta == 1:
-        return (x * (x / y).log() - x + y).sum()
-    terms = x**beta + (beta - 1) * y**beta - beta * x * y ** (beta - 1)
-    return terms.sum() / (beta * (beta - 1))
+        return x * (x / y).log() - x + y
+    return (x**beta + (beta - 1) * y**beta - beta * x * y ** (beta - 1)) / (beta * (beta - 1))
 
 
 def exponent(beta: float) -> float:

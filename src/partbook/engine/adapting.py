@@ -191,8 +191,8 @@ def _judgements(singer: Singer, heard: Sum, bins_hz: Tensor) -> list[tuple[Tenso
     """Return divergence and error of every round."""
     X_FT, voices = heard.X_2FT.sum(0), len(heard.f0_hz)
     groups = (range(voices // 2), range(voices // 2, voices))
-    told = singer(X_FT.abs().square()[None], heard.comb_NFT[None], heard.f0_hz[None], bins_hz)
-    asked = Asked.of(X_FT[None], heard.X_2FT[:, None])
+    told = singer(X_FT.abs().square()[None], heard.comb_NFT[None], heard.f0_hz[None], bins_hz, whole=False)
+    asked = Asked.of(X_FT[None], heard.X_2FT[:, None], singer.sight(bins_hz))
     return [judged(said, asked, groups) for said in told]
 
 

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from ..dsp.divergence import beta_divergence
-from .model import Spectra
+from ..dsp.divergence import divergences
+from .bands import Sight
+from .spectra import Spectra
 
 FLOOR = 1e-6
 """Of powers in the likelihood, whose mean is 1."""
@@ -30,9 +31,19 @@ SILENT = 1e-3
 _TINY = 1e-10
 
 
-def likelihood(x: Float[Tensor, "*axes"], y: Float[Tensor, "*axes"], beta: float, floor: float) -> Float[Tensor, ""]:
-    """Return the mean beta divergence of observed from modelled powers, both raised by a floor."""
-    return beta_divergence(x + floor, y + floor, beta) / x.numel()
+def likelihood(
+    x: Float[Tensor, "*axes F T"],
+    y: Float[Tensor, "*axes F T"],
+    beta: float,
+    floor: float,
+    width_F: Float[Tensor, " F"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return the mean beta divergence of observed from modelled powers, both raised by a floor.
+
+    Some of their bins may count for several.
+    """
+    of_bins = divergences(x + floor, y + floor, beta).mean(-1)
+    return of_bins.mean() if width_F is None else (of_bins @ width_F).mean() / width_F.sum()
 
 
 def masked_error(asked: Asked, mask_GBFT: Sequence[Float[Tensor, "B F T"]]) -> Float[Tensor, " G"]:
@@ -40,10 +51,11 @@ def masked_error(asked: Asked, mask_GBFT: Sequence[Float[Tensor, "B F T"]]) -> F
 
     Where a recording is silent, it is relative to a little of the mixture.
     """
-    errors, silence_B = [], SILENT * asked.mixture_BFT.sum((-1, -2)) + _TINY
+    errors, silence_B = [], SILENT * asked.total(asked.mixture_BFT) + _TINY
     for power_BFT, cross_BFT, mask_BFT in zip(asked.power_GBFT, asked.cross_GBFT, mask_GBFT, strict=True):
-        error = (power_BFT + mask_BFT * (mask_BFT * asked.mixture_BFT - 2 * cross_BFT)).sum((-1, -2))
-        errors.append((10 * torch.log10(error.clamp_min(0) / (power_BFT.sum((-1, -2)) + silence_B) + 1e-4)).mean())
+        error_BFT = power_BFT + mask_BFT * (mask_BFT * asked.mixture_BFT - 2 * cross_BFT)
+        error_B, level_B = asked.total(error_BFT).clamp_min(0), asked.total(power_BFT)
+        errors.append((10 * torch.log10(error_B / (level_B + silence_B) + 1e-4)).mean())
     return torch.stack(errors)
 
 
@@ -57,21 +69,37 @@ class Asked:
         Power of the mixtures, of unit mean, and of what was added up in each of them.
     cross_GBFT
         Real part of the product of a recording and the mixture's conjugate.
+    width_F
+        For how many bins each stands, where some are means of several.
     """
 
     mixture_BFT: Float[Tensor, "B F T"]
     power_GBFT: Float[Tensor, "G B F T"]
     cross_GBFT: Float[Tensor, "G B F T"]
+    width_F: Float[Tensor, " F"]
 
     @classmethod
-    def of(cls, X_BFT: Complex[Tensor, "B F T"], recordings_GBFT: Complex[Tensor, "G B F T"]) -> Asked:
-        """Return it from spectra."""
+    def of(
+        cls,
+        X_BFT: Complex[Tensor, "B F T"],
+        recordings_GBFT: Complex[Tensor, "G B F T"],
+        sight: Sight | None = None,
+    ) -> Asked:
+        """Return it from spectra, as they are or as the rounds see them."""
         mixture_BFT, power_GBFT = (torch.view_as_real(x).square().sum(-1) for x in (X_BFT, recordings_GBFT))
-        return cls(mixture_BFT, power_GBFT, (recordings_GBFT * X_BFT.conj()).real)
+        cross_GBFT, width_F = (recordings_GBFT * X_BFT.conj()).real, X_BFT.real.new_ones(X_BFT.shape[1])
+        if sight is None:
+            return cls(mixture_BFT, power_GBFT, cross_GBFT, width_F)
+        return cls(*(sight(each) for each in (mixture_BFT, power_GBFT, cross_GBFT)), sight.widths(width_F))
 
     def between(self, frames: slice) -> Asked:
         """Return what some frames are judged by."""
-        return Asked(self.mixture_BFT[..., frames], self.power_GBFT[..., frames], self.cross_GBFT[..., frames])
+        timed = (self.mixture_BFT[..., frames], self.power_GBFT[..., frames], self.cross_GBFT[..., frames])
+        return Asked(*timed, self.width_F)
+
+    def total(self, x_BFT: Float[Tensor, "B F T"]) -> Float[Tensor, " B"]:
+        """Return the sum over bins and frames."""
+        return x_BFT.sum(-1) @ self.width_F
 
 
 def judged(
@@ -93,10 +121,10 @@ def judged(
     lambda_BNFT = said.power()
     if len(groups) == 1:
         y = lambda_BNFT.sum(1) + said.background()
-        return likelihood(asked.mixture_BFT, y, beta, FLOOR), y.new_zeros(())
+        return likelihood(asked.mixture_BFT, y, beta, FLOOR, asked.width_F), y.new_zeros(())
     powers = [sum(lambda_BNFT[:, n] for n in group) for group in groups]
     y = sum(powers) + said.background()
-    fits = [likelihood(x, power, beta, FLOOR) for x, power in zip(asked.power_GBFT, powers, strict=True)]
+    fits = [likelihood(x, power, beta, FLOOR, asked.width_F) for x, power in zip(asked.power_GBFT, powers, strict=True)]
     return torch.stack(fits).mean(), masked_error(asked, [power / (y + 1e-8) for power in powers]).mean()
 
 

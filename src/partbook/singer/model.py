@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -37,9 +36,10 @@ from torch import Tensor, nn
 from ..dsp.allpole import line_spectral_frequencies, power_response
 from ..dsp.bases import smooth_basis
 from . import finish, partials
-from .bands import centres, smeared, standing, widened
+from .bands import Sight, centres, smeared, standing
 from .encoder import Bands, Encoder
 from .finish import Gains
+from .spectra import Spectra
 from .synth import Controls
 
 FLOOR = 1e-6
@@ -104,96 +104,6 @@ class SingerConfig:
     partials: int = 24
 
 
-_BINNED = ("comb_BNFT", "skirt_BNFT", "tract_BNFT", "partial_BNGT", "gain_BNGT")
-"""Parts of :class:`Spectra` whose last axes are bins and time."""
-
-_TIMED = ("filter_BNJT", "loose_BNJT", "noise_BNJT", *_BINNED)
-"""Parts whose last axis is time."""
-
-
-@dataclass(frozen=True)
-class Spectra:
-    """What the network says about N voices in B mixtures, in bands.
-
-    Attributes
-    ----------
-    filter_BNJT
-        Log power of a partial of amplitude 1.
-    loose_BNJT
-        The same of the skirts.
-    noise_BNJT, background_BJ
-        Log power of noise, and of what no voice makes.
-    bumps_FJ
-        Bands over the bins.
-    comb_BNFT, skirt_BNFT
-        Power of the flat harmonics, and of their skirts.
-    tract_BNFT
-        Power of the all-pole tracts, where the network names them, to be used in the place of the filters.
-    controls
-        Those tracts, one set per mixture.
-    partial_BNGT
-        Gain of harmonics and skirts in the lowest bins, where single partials were looked at.
-    gain_BNGT
-        Gain of a voice in the lowest bins, where single bins were looked at.
-    """
-
-    filter_BNJT: Float[Tensor, "B N J T"]
-    loose_BNJT: Float[Tensor, "B N J T"]
-    noise_BNJT: Float[Tensor, "B N J T"]
-    background_BJ: Float[Tensor, "B J"]
-    bumps_FJ: Float[Tensor, "F J"]
-    comb_BNFT: Float[Tensor, "B N F T"]
-    skirt_BNFT: Float[Tensor, "B N F T"]
-    tract_BNFT: Float[Tensor, "B N F T"] | None = None
-    controls: tuple[Controls, ...] = ()
-    partial_BNGT: Float[Tensor, "B N G T"] | None = None
-    gain_BNGT: Float[Tensor, "B N G T"] | None = None
-
-    def between(self, frames: slice) -> Spectra:
-        """Return what is said about some frames only."""
-        if frames == slice(None):
-            return self
-        timed = {name: value[..., frames] for name, value in vars(self).items() if name in _TIMED and value is not None}
-        return replace(self, **timed)
-
-    def below(self, count: int) -> Spectra:
-        """Return what is said about the lowest bins only."""
-        binned = {
-            name: value[..., :count, :] for name, value in vars(self).items() if name in _BINNED and value is not None
-        }
-        return replace(self, bumps_FJ=self.bumps_FJ[:count], **binned)
-
-    def lines(self) -> Float[Tensor, "B N F T"]:
-        """Return the power of the harmonics alone."""
-        filter_BNFT = self.bumps_FJ @ self.filter_BNJT.exp() if self.tract_BNFT is None else self.tract_BNFT
-        return self._gained(self.comb_BNFT * filter_BNFT, self.partial_BNGT, self.gain_BNGT)
-
-    def _gained(self, power_BNFT: Tensor, *gains_BNGT: Tensor | None) -> Tensor:
-        for gain_BNGT in gains_BNGT:
-            if gain_BNGT is not None:
-                low = gain_BNGT.shape[2]
-                power_BNFT = torch.cat([power_BNFT[:, :, :low] * gain_BNGT, power_BNFT[:, :, low:]], 2)
-        return power_BNFT
-
-    def voiced(self) -> Float[Tensor, "B N F T"]:
-        """Return the power of the harmonics and of what surrounds them."""
-        loose_BNFT = self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
-        return self.lines() + self._gained(loose_BNFT, self.partial_BNGT, self.gain_BNGT)
-
-    def power(self) -> Float[Tensor, "B N F T"]:
-        """Return the power of every voice."""
-        return self._power_BNFT
-
-    @cached_property
-    def _power_BNFT(self) -> Float[Tensor, "B N F T"]:
-        # Asked for by the next round and by the loss.
-        return self.voiced() + self._gained(self.bumps_FJ @ self.noise_BNJT.exp(), self.gain_BNGT)
-
-    def background(self) -> Float[Tensor, "B F 1"]:
-        """Return the power of what no voice makes, the same in all frames."""
-        return self.bumps_FJ @ self.background_BJ.exp()[..., None]
-
-
 class Singer(nn.Module):
     """The network.
 
@@ -227,6 +137,8 @@ class Singer(nn.Module):
         f0_hz: Float[Tensor, "B N T"],
         bins_hz: Float[Tensor, " F"],
         fine: slice = slice(None),
+        *,
+        whole: bool = True,
     ) -> tuple[Spectra, ...]:
         """Return what every round says about the voices, the last and best last.
 
@@ -242,8 +154,10 @@ class Singer(nn.Module):
             Frequencies of the bins, up to ``band_hz`` at most.
         fine
             Frames whose single bins are looked at; of others the last round then says nothing.
+        whole
+            Say it of all bins; else as the rounds see them (:meth:`sight`), which is cheaper.
         """
-        scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config)
+        scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config, self.sight(bins_hz))
         said, told = scene.start(), []
         for encoder in self.rounds:
             heard, steps = scene.heard(said)
@@ -255,7 +169,9 @@ class Singer(nn.Module):
             ]
             filter_BNJT, noise_BNJT, loose_BNJT = after
             said = replace(said, filter_BNJT=filter_BNJT, noise_BNJT=noise_BNJT, loose_BNJT=loose_BNJT)
-            told.append(scene.whole(said))
+            told.append(said)
+        if whole:
+            told = [scene.whole(said) for said in told]
         if self.config.order:
             told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
         for look in self.partials:
@@ -264,23 +180,28 @@ class Singer(nn.Module):
             told.append(self._finished(told[-1].between(fine), power_BFT[..., fine], bins_hz))
         return tuple(told)
 
+    def sight(self, bins_hz: Float[Tensor, " F"]) -> Sight:
+        """Return how much of the spectrum the rounds see at once; where there are tracts, every bin."""
+        wide = 1 if self.config.order else max(1, round(WIDE_HZ / float(bins_hz[1])))
+        return Sight(int((bins_hz < self.config.fine_hz).sum()), wide)
+
     def _by_partials(self, look: Gains, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with gains of their partials."""
         count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
-        x_BFT = power_BFT[:, :count]
+        x_BFT, said = power_BFT[:, :count], said.gained()
         with torch.no_grad():
             low = said.below(count)
             model_BNFT, lines_BNFT, rest_BFT = low.power(), low.lines(), low.background().expand_as(x_BFT)
         seen = partials.seen_at(x_BFT, model_BNFT, lines_BNFT, rest_BFT, f0_hz, bin_hz, self.config.partials)
         gain = partials.spread(look(seen), f0_hz, count, bin_hz)
-        return replace(said, partial_BNGT=gain if said.partial_BNGT is None else said.partial_BNGT * gain)
+        return said.gained(partial_BNGT=gain if said.partial_BNGT is None else said.partial_BNGT * gain)
 
     def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with gains of their bins."""
         count = int((bins_hz < self.config.fine_hz).sum())
         x_BFT, low = power_BFT[:, :count], said.below(count)
         seen = finish.seen_of(x_BFT, low.power(), low.lines(), low.background().expand_as(x_BFT))
-        return replace(said, gain_BNGT=self.finish(seen).exp())
+        return said.gained(gain_BNGT=self.finish(seen).exp())
 
     def _with_tracts(self, said: Spectra, last: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with all-pole filters in the place of the bands'."""
@@ -303,13 +224,19 @@ class Singer(nn.Module):
 class _Scene:
     """A batch of mixtures with the F0 of their voices, seen through bands."""
 
-    def __init__(self, power_BFT: Tensor, comb_BNFT: Tensor, f0_hz: Tensor, bins_hz: Tensor, config: SingerConfig):
+    def __init__(
+        self,
+        power_BFT: Tensor,
+        comb_BNFT: Tensor,
+        f0_hz: Tensor,
+        bins_hz: Tensor,
+        config: SingerConfig,
+        sight: Sight,
+    ) -> None:
         self.every = power_BFT, comb_BNFT, smeared(comb_BNFT, float(bins_hz[1]))
-        single = int((bins_hz < config.fine_hz).sum())
-        wide = max(1, round(WIDE_HZ / float(bins_hz[1])))
-        self.x, self.comb, self.skirt = (widened(each, single, wide) for each in self.every)
+        self.x, self.comb, self.skirt = map(sight, self.every)
         self.every_FJ = smooth_basis(bins_hz, config.bands, config.band_hz).to(power_BFT)
-        self.bumps_FJ = widened(self.every_FJ, single, wide)
+        self.bumps_FJ = sight(self.every_FJ)
         self.width_J1 = self.bumps_FJ.sum(0)[:, None] + 1e-6
         centres_J1 = centres(config.bands, config.band_hz).to(power_BFT)[:, None]
         self.fall_J1 = 1 / (1 + (centres_J1 / FALL_HZ) ** 2)
@@ -340,8 +267,7 @@ class _Scene:
 
     def whole(self, said: Spectra) -> Spectra:
         """Return the same at all bins."""
-        _, comb_BNFT, skirt_BNFT = self.every
-        return replace(said, bumps_FJ=self.every_FJ, comb_BNFT=comb_BNFT, skirt_BNFT=skirt_BNFT)
+        return replace(said, bumps_FJ=self.every_FJ, comb_BNFT=self.every[1], skirt_BNFT=self.every[2])
 
     def heard(self, said: Spectra) -> tuple[Bands, tuple[Tensor, Tensor, Tensor]]:
         """Return what the encoder hears, and steps of filter, noise and skirt along their pull."""
@@ -375,4 +301,4 @@ def _log(x: Tensor) -> Tensor:
     return (x + FLOOR).log()
 
 
-__all__ = ["Singer", "SingerConfig", "Spectra"]
+__all__ = ["Singer", "SingerConfig"]

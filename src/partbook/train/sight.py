@@ -20,7 +20,8 @@ from ..dsp.hcqt import LogTransform
 from ..dsp.oscillator import flat_partials, harmonics, upsampled
 from ..dsp.stft import Stft
 from ..singer.bands import smeared
-from ..singer.model import Singer, Spectra
+from ..singer.model import Singer
+from ..singer.spectra import Spectra
 from ..singer.synth import sung
 from .losses import likelihood, multi_resolution, transport
 
@@ -171,7 +172,7 @@ def seen_through(
         return flat.unflatten(0, x_BNJT.shape[:2])
 
     # What was said of single bins holds in no other window.
-    of_bins = {each.name: None for each in fields(said) if each.name in ("tract_BNFT", "gain_BNFT")}
+    of_bins = {each.name: None for each in fields(said) if each.name in ("tract_BNFT", "partial_BNGT", "gain_BNGT")}
     return replace(
         said,
         filter_BNJT=spread_out(said.filter_BNJT),

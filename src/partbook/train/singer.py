@@ -73,8 +73,6 @@ class SingerTaskConfig:
         Whether scenes hold one recording only.
     looked
         Share of the frames of a batch in which single bins are looked at, which costs most.
-    judged
-        Share of the frames in which each of the rounds before is judged, each elsewhere.
     """
 
     network: SingerConfig = field(default_factory=SingerConfig)
@@ -97,7 +95,6 @@ class SingerTaskConfig:
     coded: float = 0.2
     together: bool = False
     looked: float = 1.0
-    judged: float = 1.0
 
 
 class Scenes(NamedTuple):
@@ -110,13 +107,6 @@ class Scenes(NamedTuple):
     comb_BNFT: Float[Tensor, "B N F T"]
     f0_hz: Float[Tensor, "B N T"]
     looked: slice
-
-    def elsewhere(self, turn: int, share: float) -> slice:
-        """Return a share of the frames that begins with those looked at, and later every turn."""
-        count = self.f0_hz.shape[-1]
-        length = max(1, round(share * count))
-        first = (self.looked.start + turn * length) % (count - length + 1)
-        return slice(first, first + length)
 
 
 @dataclass
@@ -171,14 +161,14 @@ class SingerTask:
         """Return the loss over all rounds, and the parts of the last."""
         level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12).sqrt()
         X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
-        told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked)
-        config, judgements = self.config, []
-        for back, said in enumerate(reversed(told)):
-            # The last has nothing to say but where single bins were looked at.
-            frames = batch.looked if said.gain_BNGT is not None else batch.elsewhere(back, config.judged)
-            here = said if said.gain_BNGT is not None else said.between(frames)
-            asked = Asked.of(X_BFT[..., frames], recordings_GBFT[..., frames])
-            judgements.insert(0, judged(here, asked, batch.groups, config.beta))
+        told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked, whole=False)
+        asked = Asked.of(X_BFT, recordings_GBFT, self.model.sight(self.bins_hz))
+        config = self.config
+        # The last has nothing to say but where single bins were looked at.
+        judgements = [
+            judged(said, asked if said.gain_BNGT is None else asked.between(batch.looked), batch.groups, config.beta)
+            for said in told
+        ]
         fits, errors = judgements[-1]
         total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
