@@ -121,14 +121,15 @@ def test_a_player_of_the_plan_without_a_spot_is_expected_however_faint(monkeypat
     monkeypatch.setattr(players, "UNMIKED", np.inf)
     for setup in ({}, told):
         lines = []
-        separate_session(
+        found = separate_session(
             replace(recording, setup=setup),
             options=Options(),
             config=replace(QUICK, diagonal_rounds=2, full_rounds=1),
             on_progress=lambda event, lines=lines: lines.append(event.message),
         )
-        said.append(any("somebody without a spot" in line for line in lines))
-    assert said == [False, True]
+        kept = found.config["session"]["remarks"]
+        said.append([any("somebody without a spot" in line for line in each) for each in (lines, kept)])
+    assert said == [[False, False], [True, True]]
 
 
 def test_a_player_whose_spot_is_dead_is_kept_from_the_others(monkeypatch):

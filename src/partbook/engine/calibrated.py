@@ -21,7 +21,7 @@ from ..axes import Spectrum_MFT
 from ..config import Options, SessionConfig
 from ..errors import OptionError
 from ..fit import fit
-from ..progress import OnProgress, Progress
+from ..progress import OnProgress
 from ..room import start
 from ..room.fastmnmf import FastMnmf, frequency_first
 from ..room.fullrank import FullRank
@@ -113,8 +113,7 @@ def adapted(
     calibrated = fitted_from(calibration, diagonal, room, analysis, *given, sources, on_progress)
     X_MFT = torch.cat([analysis.spectra(sections[number])[:, : analysis.bins] for number in blind.spectra], -1)
     if divergence(calibrated, X_MFT) - divergence(blind, X_MFT) > MOVED * X_MFT.numel():
-        Progress("listen", 1, on_progress).step(_MOVED_SINCE)
-        return blind
+        return replace(blind, remarks=(*blind.remarks, _MOVED_SINCE))
     return calibrated
 
 

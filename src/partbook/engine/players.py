@@ -18,7 +18,7 @@ from .. import wiener
 from ..axes import Gain_NM, Power_NFT, Spectrum_MFT
 from ..config import Options, SessionConfig
 from ..fit import fit
-from ..progress import OnProgress, Progress
+from ..progress import OnProgress
 from ..room import start
 from ..room.fastmnmf import FastMnmf, frequency_first, updated_g
 from ..room.fullrank import FullRank
@@ -37,6 +37,8 @@ Later than that, what is wrongly taken for borrowed no longer comes back.
 
 UNMIKED, UNMIKED_BAND_HZ = 0.03, 2000.0
 """Share of the main microphones' power, up to a frequency, from which on somebody must be playing without a spot."""
+
+_STRANGER = "somebody without a spot microphone plays: kept in the residual"
 
 INFORMED_ROUNDS = 10
 """Rounds with diagonal covariances after the spectra were given the pitch of their players."""
@@ -95,6 +97,8 @@ class Model:
         Dictionary from which the spectra of other sections start, if any.
     order
         The source that is each player; None where they stand in the same order.
+    remarks
+        What was noticed on the way.
     """
 
     beginning: Beginning
@@ -104,6 +108,7 @@ class Model:
     spectra: Mapping[int, Nmf | Played]
     W_NFK: Float[Tensor, "N F K"] | None = None
     order: tuple[int, ...] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def learned(
@@ -125,8 +130,7 @@ def learned(
     if beginning.wary is not None:
         share = unmiked(parts, [sections[number] for number in chosen], analysis, beginning, options, config)
         beginning = beginning.wary if share > UNMIKED else beginning
-    if beginning.nearness_N is not None:
-        Progress("listen", 1, on_progress).step("somebody without a spot microphone plays: kept in the residual")
+    remarks = () if beginning.nearness_N is None else (_STRANGER,)
     spectra = Sections(
         tuple(
             started(part, analysis, sections[number], beginning, options.seed + number, config)
@@ -153,7 +157,8 @@ def learned(
     full = FullRank.from_diagonal(diagonal)
     spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **checked)
     gain_NF = owned_NF(full, analysis, beginning)
-    return Model(beginning, diagonal, full, gain_NF, dict(zip(chosen, spectra.models, strict=True)))
+    found = dict(zip(chosen, spectra.models, strict=True))
+    return Model(beginning, diagonal, full, gain_NF, found, remarks=remarks)
 
 
 def unmiked(

@@ -85,9 +85,7 @@ def separate_session(
         check_one_take(recording)
     health = examined(recording)
     remarks = [*health.problems, *_expected(recording, names, health, heard is not None, len(f0 or {}) == len(names))]
-    said = Progress("listen", len(remarks), on_progress) if remarks else None
-    for remark in remarks:
-        said.step(remark)
+    _say(remarks, on_progress)
     plays = read_plays(session.plays, tuple(names)) if session.plays else {}
     told = {
         "remarks": remarks,
@@ -114,6 +112,9 @@ def separate_session(
             begin = named_start(session.start, recording, tuple(names), options)
         model = learned(analysis, sections, options, config, begin, on_progress)
         model = renamed(model, analysis) if model.beginning.g_NM is not None else model
+    if model is not None:
+        _say(model.remarks, on_progress)
+        remarks.extend(model.remarks)
     return Separation(
         recording=recording,
         sources=heard.sources if heard else tuple(Source(id, name) for id, name in names.items()),
@@ -122,6 +123,14 @@ def separate_session(
         config={"session": asdict(config) | told},
         seed=options.seed,
     )
+
+
+def _say(remarks: Sequence[str], on_progress: OnProgress | None) -> None:
+    """Report remarks one by one."""
+    if remarks:
+        progress = Progress("listen", len(remarks), on_progress)
+        for remark in remarks:
+            progress.step(remark)
 
 
 def _players(recording: Recording, start: str, calibration: Calibration | None) -> dict[str, str]:
