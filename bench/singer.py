@@ -135,7 +135,8 @@ def training_step(steps: int = 5) -> Mapping[str, float]:
     first step, in which kernels are chosen, is not counted.
     """
     torch.set_num_threads(1)
-    config = replace(read_recipe("singer", "singer").settings, pieces=4, seconds=4.0, voices=(4,))
+    recipe = read_recipe("singer", "singer")
+    config = replace(recipe.settings, pieces=4, seconds=4.0, voices=(4,))
     batches = max(1, SCENES // config.scenes)
     with tempfile.TemporaryDirectory() as folder:
         task = SingerTask(config, Path(folder))
@@ -148,7 +149,9 @@ def training_step(steps: int = 5) -> Mapping[str, float]:
             ready = time.process_time()
             optimiser.zero_grad()
             for batch in drawn:
-                (task.loss(batch)[0] / batches).backward()
+                with torch.autocast("cpu", torch.bfloat16, enabled=recipe.loop.low_precision):
+                    loss, _ = task.loss(batch)
+                (loss / batches).backward()
             optimiser.step()
             drawing += (step > 0) * (ready - started)
             learning += (step > 0) * (time.process_time() - ready)

@@ -38,6 +38,26 @@ def test_the_loss_sees_recordings_of_several_voices_never_one(task):
     assert len(task.scenes(np.random.default_rng(0), 3, lambda: 0).groups) == 1
 
 
+def test_low_precision_is_that_of_gains_alone(renders):
+    fine = replace(SMALL.network, partial_rounds=1, fine_channels=4)
+    task = SingerTask(replace(SMALL, network=fine), renders)
+    for look in (*task.model.partials, task.model.finish):
+        torch.nn.init.normal_(look.answer.weight, generator=torch.Generator().manual_seed(0))
+    batch, losses = task.batch(0, 0), []
+    for low in (False, True):
+        task.model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss, _ = task.loss(batch)
+        loss.backward()
+        assert loss.dtype == torch.float32
+        losses.append(torch.cat([loss.detach()[None], *(w.grad.flatten() for w in task.model.parameters())]))
+    exact, low = losses
+    assert not torch.equal(exact, low)
+    assert float((exact - low)[1:].norm() / exact[1:].norm()) < 0.1 and float(exact[0]) == pytest.approx(
+        float(low[0]), rel=1e-2
+    )
+
+
 def test_recordings_and_noise_are_the_mixture(task):
     batch = task.batch(0, 0)
     rest = batch.mixture_BFT - batch.recordings_GBFT.sum(0)

@@ -59,10 +59,14 @@ class Gains(nn.Module):
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)
 
-    def forward(self, seen_BNCFT: Float[Tensor, "B N C F T"]) -> Float[Tensor, "B N F T"]:
-        """Return the log gains from what is seen: bins by frames, or partials by frames."""
+    def forward(self, seen_BNCFT: Float[Tensor, "B N C F T"], low_precision: bool = False) -> Float[Tensor, "B N F T"]:
+        """Return the log gains from what is seen: bins by frames, or partials by frames.
+
+        Unlike powers they bear the convolutions to be computed in bfloat16.
+        """
         flat = seen_BNCFT.flatten(0, 1).to(memory_format=torch.channels_last)
-        logs = self.answer(relu(self.layers(self.entry(flat))))
+        with torch.autocast(flat.device.type, torch.bfloat16, enabled=low_precision):
+            logs = self.answer(relu(self.layers(self.entry(flat)))).to(flat.dtype)
         return logs.unflatten(0, seen_BNCFT.shape[:2])[:, :, 0].clamp(-self.most, self.most)
 
 

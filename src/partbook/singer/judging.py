@@ -31,6 +31,11 @@ SILENT = 1e-3
 _TINY = 1e-10
 
 
+def cross_power(X: Complex[Tensor, "*axes"], Y: Complex[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+    """Return the real part of ``X Y*``, of a spectrum with itself its power, without making the imaginary one."""
+    return torch.addcmul(X.real * Y.real, X.imag, Y.imag)
+
+
 def likelihood(
     x: Float[Tensor, "*axes F T"],
     y: Float[Tensor, "*axes F T"],
@@ -86,8 +91,8 @@ class Asked:
         sight: Sight | None = None,
     ) -> Asked:
         """Return it from spectra, as they are or as the rounds see them."""
-        mixture_BFT, power_GBFT = (torch.view_as_real(x).square().sum(-1) for x in (X_BFT, recordings_GBFT))
-        cross_GBFT, width_F = (recordings_GBFT * X_BFT.conj()).real, X_BFT.real.new_ones(X_BFT.shape[1])
+        mixture_BFT, power_GBFT = cross_power(X_BFT, X_BFT), cross_power(recordings_GBFT, recordings_GBFT)
+        cross_GBFT, width_F = cross_power(recordings_GBFT, X_BFT), X_BFT.real.new_ones(X_BFT.shape[1])
         if sight is None:
             return cls(mixture_BFT, power_GBFT, cross_GBFT, width_F)
         return cls(*(sight(each) for each in (mixture_BFT, power_GBFT, cross_GBFT)), sight.widths(width_F))
@@ -139,4 +144,15 @@ def over_rounds(
     return earlier * sum(losses[:-1]) + losses[-1]
 
 
-__all__ = ["EARLIER", "ERROR", "FLOOR", "LIKELIHOOD", "Asked", "judged", "likelihood", "masked_error", "over_rounds"]
+__all__ = [
+    "EARLIER",
+    "ERROR",
+    "FLOOR",
+    "LIKELIHOOD",
+    "Asked",
+    "cross_power",
+    "judged",
+    "likelihood",
+    "masked_error",
+    "over_rounds",
+]

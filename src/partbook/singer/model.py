@@ -139,6 +139,7 @@ class Singer(nn.Module):
         fine: slice = slice(None),
         *,
         whole: bool = True,
+        low_precision: bool = False,
     ) -> tuple[Spectra, ...]:
         """Return what every round says about the voices, the last and best last.
 
@@ -156,6 +157,8 @@ class Singer(nn.Module):
             Frames whose single bins are looked at; of others the last round then says nothing.
         whole
             Say it of all bins; else as the rounds see them (:meth:`sight`), which is cheaper.
+        low_precision
+            Compute what looks at partials and bins in bfloat16.
         """
         scene = _Scene(power_BFT, comb_BNFT, f0_hz, bins_hz, self.config, self.sight(bins_hz))
         said, told = scene.start(), []
@@ -175,9 +178,9 @@ class Singer(nn.Module):
         if self.config.order:
             told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
         for look in self.partials:
-            told.append(self._by_partials(look, told[-1], power_BFT, f0_hz, bins_hz))
+            told.append(self._by_partials(look, told[-1], power_BFT, f0_hz, bins_hz, low_precision))
         if self.config.fine_channels:
-            told.append(self._finished(told[-1].between(fine), power_BFT[..., fine], bins_hz))
+            told.append(self._finished(told[-1].between(fine), power_BFT[..., fine], bins_hz, low_precision))
         return tuple(told)
 
     def sight(self, bins_hz: Float[Tensor, " F"]) -> Sight:
@@ -185,7 +188,9 @@ class Singer(nn.Module):
         wide = 1 if self.config.order else max(1, round(WIDE_HZ / float(bins_hz[1])))
         return Sight(int((bins_hz < self.config.fine_hz).sum()), wide)
 
-    def _by_partials(self, look: Gains, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
+    def _by_partials(
+        self, look: Gains, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor, low_precision: bool
+    ) -> Spectra:
         """Return the spectra with gains of their partials."""
         count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
         x_BFT, said = power_BFT[:, :count], said.gained()
@@ -193,15 +198,15 @@ class Singer(nn.Module):
             low = said.below(count)
             model_BNFT, lines_BNFT, rest_BFT = low.power(), low.lines(), low.background().expand_as(x_BFT)
         seen = partials.seen_at(x_BFT, model_BNFT, lines_BNFT, rest_BFT, f0_hz, bin_hz, self.config.partials)
-        gain = partials.spread(look(seen), f0_hz, count, bin_hz)
+        gain = partials.spread(look(seen, low_precision), f0_hz, count, bin_hz)
         return said.gained(partial_BNGT=gain if said.partial_BNGT is None else said.partial_BNGT * gain)
 
-    def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor) -> Spectra:
+    def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor, low_precision: bool) -> Spectra:
         """Return the spectra with gains of their bins."""
         count = int((bins_hz < self.config.fine_hz).sum())
         x_BFT, low = power_BFT[:, :count], said.below(count)
         seen = finish.seen_of(x_BFT, low.power(), low.lines(), low.background().expand_as(x_BFT))
-        return said.gained(gain_BNGT=self.finish(seen).exp())
+        return said.gained(gain_BNGT=self.finish(seen, low_precision).exp())
 
     def _with_tracts(self, said: Spectra, last: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with all-pole filters in the place of the bands'."""

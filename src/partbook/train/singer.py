@@ -27,7 +27,7 @@ from torch import Tensor
 from ..data.wear import coded, coloured, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
-from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, judged, over_rounds
+from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, cross_power, judged, over_rounds
 from ..singer.model import Singer, SingerConfig
 from .pitch import HELD_OUT, rendered
 from .weights import seeded
@@ -159,18 +159,23 @@ class SingerTask:
 
     def loss(self, batch: Scenes) -> tuple[Tensor, Mapping[str, float]]:
         """Return the loss over all rounds, and the parts of the last."""
-        level = batch.mixture_BFT.abs().square().mean((1, 2), keepdim=True).clamp_min(1e-12).sqrt()
-        X_BFT, recordings_GBFT = batch.mixture_BFT / level, batch.recordings_GBFT / level
-        told = self.model(X_BFT.abs().square(), batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked, whole=False)
-        asked = Asked.of(X_BFT, recordings_GBFT, self.model.sight(self.bins_hz))
-        config = self.config
-        # The last has nothing to say but where single bins were looked at.
-        judgements = [
-            judged(said, asked if said.gain_BNGT is None else asked.between(batch.looked), batch.groups, config.beta)
-            for said in told
-        ]
+        kind, config = batch.mixture_BFT.device.type, self.config
+        low_precision = torch.is_autocast_enabled(kind)
+        # Powers reach over ten decades: where precision is low, only gains of single partials and bins have less of it.
+        with torch.autocast(kind, enabled=False):
+            power_BFT = cross_power(batch.mixture_BFT, batch.mixture_BFT)
+            level = power_BFT.mean((1, 2), keepdim=True).clamp_min(1e-12)
+            X_BFT, recordings_GBFT = batch.mixture_BFT / level.sqrt(), batch.recordings_GBFT / level.sqrt()
+            heard = power_BFT / level, batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked
+            told = self.model(*heard, whole=False, low_precision=low_precision)
+            asked = Asked.of(X_BFT, recordings_GBFT, self.model.sight(self.bins_hz))
+            # The last has nothing to say but where single bins were looked at.
+            looked = asked.between(batch.looked)
+            judgements = [
+                judged(said, asked if said.gain_BNGT is None else looked, batch.groups, config.beta) for said in told
+            ]
+            total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         fits, errors = judgements[-1]
-        total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
 
     def check(self) -> Mapping[str, float]:
