@@ -21,14 +21,14 @@ from .quality import PITCH_ONLY, quality
 from .quintet import quintet
 from .reflections import reflections
 from .results import JSON, write_results
-from .sessions import CHEAP, HALLS, METHODS, merged, sessions
+from .sessions import CHEAP, HALLS, ITERATION, METHODS, merged, sessions
 from .soundfont import ENSEMBLES
 from .speed import JOBS, speed
 
 RESCORE = "rescore"
 NAMES = {
     "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY, *ENSEMBLES],
-    "sessions": [*HALLS, *METHODS, CHEAP],
+    "sessions": [*HALLS, *METHODS, CHEAP, ITERATION],
     "reflections": [],
     "quintet": [],
     "choirs": [],

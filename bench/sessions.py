@@ -1,8 +1,9 @@
 """Sessions in simulated halls: ours, the peers and the ceilings on the same recordings, in one run.
 
-``python -m bench.sessions [HALL …] [METHOD …] [cheap]``; with ``cheap`` the peers that take minutes are left out. The
-figures go to ``bench/out/sessions.json`` too, where those of other methods in the same hall stay. Peers that are not
-installed are named and left out.
+``python -m bench.sessions [HALL …] [METHOD …] [cheap] [iteration]``; with ``cheap`` the peers that take minutes are
+left out, and ``iteration`` alone measures the speed of one iteration and no hall. The figures go to
+``bench/out/sessions.json`` too, where those of other methods in the same hall stay. Peers that are not installed are
+named and left out.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ METHODS: dict[str, peers.Method] = {
 }
 """In the order of the tables."""
 
-CHEAP = "cheap"
+CHEAP, ITERATION = "cheap", "iteration"
 MINUTES = [name for name in METHODS if name.startswith(("pyroomacoustics", "ssspy"))]
 BY_TAKES = ("Partbook, calibrated", "Partbook, calibrated, dictionary")
 STARTS = [name for name in METHODS if "start" in name or "no spots" in name]
@@ -164,7 +165,10 @@ def sessions(names: Sequence[str] = ()) -> list[dict[str, object]]:
 
     Returns tables of title, columns and rows.
     """
-    cheap, names = CHEAP in names, [name for name in names if name != CHEAP]
+    if list(names) == [ITERATION]:
+        return [iteration_speed()]
+    cheap, timed = CHEAP in names, ITERATION in names
+    names = [name for name in names if name not in (CHEAP, ITERATION)]
     unknown = [name for name in names if name not in HALLS and name not in METHODS]
     if unknown:
         raise SystemExit(f"expected halls ({', '.join(HALLS)}) or methods ({', '.join(METHODS)}), got {unknown[0]!r}")
@@ -180,7 +184,7 @@ def sessions(names: Sequence[str] = ()) -> list[dict[str, object]]:
     ]
     tables, gains = [table for table, _ in found], [row for _, rows in found for row in rows]
     tables += [{"title": GAINS, "columns": GAIN_COLUMNS, "rows": gains}] if gains else []
-    return tables if names else [*tables, iteration_speed()]
+    return tables if names and not timed else [*tables, iteration_speed()]
 
 
 def measured_in(name: str, recording: Session, methods: Sequence[str]) -> tuple[dict[str, object], list[list[str]]]:
@@ -252,7 +256,7 @@ def merged(known: Mapping[str, object] | None, table: dict[str, object]) -> dict
     if known is None or known["columns"] != table["columns"]:
         return table
     rows = {row[0]: row for row in (*known["rows"], *table["rows"])}
-    order = [method for method in METHODS if method in rows] or list(rows)
+    order = [method for method in METHODS if method in rows] + [name for name in rows if name not in METHODS]
     return table | {"rows": [rows[method] for method in order]}
 
 
