@@ -193,6 +193,7 @@ class Singer(nn.Module):
     ) -> Spectra:
         """Return the spectra with gains of their partials."""
         count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
+        # Gained by nothing: plain powers are made here, where gradients are wanted, and not below, where none are.
         x_BFT, said = power_BFT[:, :count], said.gained()
         with torch.no_grad():
             low = said.below(count)

@@ -62,10 +62,10 @@ class Spectra:
 
     def below(self, count: int) -> Spectra:
         """Return what is said about the lowest bins only."""
-        return replace(self, bumps_FJ=self.bumps_FJ[:count])._cut(_BINNED, (..., slice(count), slice(None)), self)
+        return self._cut(_BINNED, (..., slice(count), slice(None)), bumps_FJ=self.bumps_FJ[:count])
 
     def gained(self, **gains_BNGT: Float[Tensor, "B N G T"]) -> Spectra:
-        """Return the same with other gains."""
+        """Return the same with other gains, and the plain powers made: they serve both."""
         return replace(self, **gains_BNGT)._with_plain(self.plain_3BNFT)
 
     def lines(self) -> Float[Tensor, "B N F T"]:
@@ -94,12 +94,10 @@ class Spectra:
         loose_BNFT = self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
         return self.comb_BNFT * filter_BNFT, loose_BNFT, self.bumps_FJ @ self.noise_BNJT.exp()
 
-    def _cut(self, names: tuple[str, ...], where: tuple[object, ...], known: Spectra | None = None) -> Spectra:
-        """Return the same with a piece of some parts, and of the plain powers where they are known."""
-        known = known or self
+    def _cut(self, names: tuple[str, ...], where: tuple[object, ...], **others: Tensor) -> Spectra:
+        """Return the same with a piece of some parts, and of the plain powers where they are made."""
         cut = {name: value[where] for name, value in vars(self).items() if name in names and value is not None}
-        plain = vars(known).get("plain_3BNFT")
-        other = replace(self, **cut)
+        plain, other = vars(self).get("plain_3BNFT"), replace(self, **cut, **others)
         return other if plain is None else other._with_plain(tuple(each[where] for each in plain))
 
     def _with_plain(self, plain_3BNFT: tuple[Tensor, ...]) -> Spectra:
