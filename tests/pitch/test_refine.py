@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from partbook.dsp.stft import Stft
-from partbook.pitch.refine import TRUSTING, RefineConfig, refined
+from partbook.pitch.refine import RefineConfig, refined
 from partbook.pitch.tracks import Track
 
 RATE = 16000
@@ -27,9 +27,11 @@ def off_by(track, cents):
     return Track(track.times_s, track.f0_hz * 2 ** (np.asarray(cents) / 1200), track.confidence)
 
 
-def refine(track, x, start_s=0.0, config=RefineConfig()):  # noqa: B008 frozen
+def refine(track, x, start_s=0.0, reluctance=0.0):
     share = torch.ones(STFT.bins, STFT.frames(len(x)))
-    return refined(track, x, start_s, RATE, share, RATE / STFT.n_fft, STFT.hop_samples / RATE, config)
+    return refined(
+        track, x, start_s, RATE, share, RATE / STFT.n_fft, STFT.hop_samples / RATE, RefineConfig(reluctance=reluctance)
+    )
 
 
 def error_cents(track, truth, inner=slice(8, -8)):
@@ -53,7 +55,7 @@ def test_an_error_that_moves_is_followed():
 def test_reluctance_keeps_a_track_nearer_to_what_was_given():
     x, truth = voice()
     given = off_by(truth, 30.0)
-    free, kept = refine(given, x), refine(given, x, config=TRUSTING)
+    free, kept = (refine(given, x, reluctance=pull) for pull in (0.0, 0.1))
     assert np.median(error_cents(free, truth)) < np.median(error_cents(kept, truth)) < 30
 
 

@@ -38,6 +38,15 @@ def test_the_loss_sees_recordings_of_several_voices_never_one(task):
     assert len(task.scenes(np.random.default_rng(0), 3, lambda: 0).groups) == 1
 
 
+def test_powers_are_never_of_low_precision(renders):
+    task = SingerTask(SMALL, renders)
+    batch, losses = task.batch(0, 0), []
+    for low in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            losses.append(float(task.loss(batch)[0]))
+    assert losses[0] == losses[1]
+
+
 def test_low_precision_is_that_of_gains_alone(renders):
     fine = replace(SMALL.network, partial_rounds=1, fine_channels=4)
     task = SingerTask(replace(SMALL, network=fine), renders)

@@ -304,11 +304,11 @@ def refitted(
         return model.spectra[number]
     spectra = started(X_MFT, analysis, section, model.beginning, options.seed + number, config, model.W_NFK)
     spectra = spectra.rescale(model.gain_NF)
-    alike = {"beta": 0.0, "fixed_room": True, "together": True}
-    spectra, _ = fit(X_MFT, spectra, model.diagonal, iterations=config.diagonal_rounds, **alike)
+    alike, diagonal = {"beta": 0.0, "fixed_room": True, "together": True}, model.diagonal.seeing(X_MFT)
+    spectra, _ = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, **alike)
     if analysis.sources == "source-filter":
-        spectra = informed(X_MFT, spectra, model.diagonal, analysis, section, config, options.seed)
-        spectra, _ = fit(X_MFT, spectra, model.diagonal, iterations=INFORMED_ROUNDS, **alike)
+        spectra = informed(X_MFT, spectra, diagonal, analysis, section, config, options.seed)
+        spectra, _ = fit(X_MFT, spectra, diagonal, iterations=INFORMED_ROUNDS, **alike)
     spectra, _ = fit(X_MFT, spectra, model.room, iterations=config.full_rounds // 2, **alike)
     return spectra
 

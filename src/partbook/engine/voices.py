@@ -26,7 +26,7 @@ from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
 from ..pitch.following import track_voices
-from ..pitch.refine import TRUSTING, refined
+from ..pitch.refine import RefineConfig, refined
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
@@ -236,7 +236,7 @@ def _refined(
             begin_s, end_s = cut.read_start / recording.sample_rate, cut.stop / recording.sample_rate
             bin_hz, frame_s = float(analysis.bins_hz[1]), coarse.hop_samples / rate
             moved = [
-                refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, TRUSTING)
+                refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, RefineConfig())
                 for track, alone_S, share_FT in zip(tracks, alone_NS, share_NFT, strict=True)
             ]
             tracks = [

@@ -40,16 +40,12 @@ class RefineConfig:
     smooth_frames
         Neighbouring frames on either side that are heard together.
     reluctance
-        Pull towards the F0 at hand, relative to the evidence.
+        Pull towards the F0 at hand, relative to the evidence: where partials say little it stays.
     """
 
     edge_hz: float = 3000.0
     smooth_frames: int = 2
-    reluctance: float = 0.0
-
-
-TRUSTING = RefineConfig(reluctance=0.1)
-"""For F0 that is about right, given or found: where partials say little it stays."""
+    reluctance: float = 0.1
 
 
 def refined(

@@ -16,7 +16,7 @@ microphones² is ever held. Spectra and powers may be single precision; the M ×
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -223,8 +223,8 @@ class FastMnmf:
     q_update
         How Q is updated, a key of :data:`UPDATES`.
     seen
-        The recording of the last update, the Q it led to and the power of the one in the channels of the other: every
-        update of the sources and of the gains needs it until Q is another. Half the recording's size; None forgets.
+        A recording, Q, and the power of the one in the channels of the other (:meth:`seeing`): every update of sources
+        and gains needs it until Q is another. Half the recording's size; None forgets.
     """
 
     Q_FMM: Mixing_FMM
@@ -243,6 +243,10 @@ class FastMnmf:
         inverse_FMM = torch.linalg.inv(self.Q_FMM).abs().square().to(self.g_NM.dtype)
         return (inverse_FMM @ self.g_NM.T).permute(2, 1, 0)
 
+    def seeing(self, observed: Spectrum_MFT) -> FastMnmf:
+        """Return the same room with the power of a recording in its channels at hand."""
+        return replace(self, seen=(observed, self.Q_FMM, diagonalised_power(observed, self.Q_FMM)))
+
     def power(self, observed: Spectrum_MFT) -> Power_MFT:
         """Return the power of a recording in the diagonalised channels."""
         if self.seen is not None and self.seen[0] is observed and self.seen[1] is self.Q_FMM:
@@ -260,7 +264,7 @@ class FastMnmf:
         g_NM = updated_g(self.power(observed), lambda_NFT, self.g_NM)
         Q_FMM = updated_Q(observed, lambda_NFT, self.Q_FMM, g_NM, self.q_update)
         Q_FMM, g_NM, gain_NF = normalised(Q_FMM, g_NM)
-        return FastMnmf(Q_FMM, g_NM, self.q_update, (observed, Q_FMM, diagonalised_power(observed, Q_FMM))), gain_NF
+        return FastMnmf(Q_FMM, g_NM, self.q_update).seeing(observed), gain_NF
 
     def divergence(self, observed: Spectrum_MFT, lambda_NFT: Power_NFT, beta: float = 0) -> float:
         """Return the negative log likelihood, up to a constant."""

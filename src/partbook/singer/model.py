@@ -192,7 +192,7 @@ class Singer(nn.Module):
         self, look: Gains, said: Spectra, power_BFT: Tensor, f0_hz: Tensor, bins_hz: Tensor, low_precision: bool
     ) -> Spectra:
         """Return the spectra with gains of their partials."""
-        count, bin_hz = int((bins_hz < self.config.fine_hz).sum()), float(bins_hz[1])
+        count, bin_hz = self.sight(bins_hz).single, float(bins_hz[1])
         # Gained by nothing: plain powers are made here, where gradients are wanted, and not below, where none are.
         x_BFT, said = power_BFT[:, :count], said.gained()
         with torch.no_grad():
@@ -204,7 +204,7 @@ class Singer(nn.Module):
 
     def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor, low_precision: bool) -> Spectra:
         """Return the spectra with gains of their bins."""
-        count = int((bins_hz < self.config.fine_hz).sum())
+        count = self.sight(bins_hz).single
         x_BFT, low = power_BFT[:, :count], said.below(count)
         seen = finish.seen_of(x_BFT, low.power(), low.lines(), low.background().expand_as(x_BFT))
         return said.gained(gain_BNGT=self.finish(seen, low_precision).exp())
