@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from partbook.ensemble import range_hz
 from partbook.evaluate.material import Files, find_pieces
 from partbook.pitch.tracks import Track, write_f0
 
@@ -38,7 +39,7 @@ class Material:
     published
         Outputs of other systems by name; ``{piece}`` stands for the folder of the piece.
     least_hz, most_hz
-        Where F0 is looked for in the stems.
+        Where F0 is looked for in the stems, in the range of the voice.
     protocols
         How it is scored.
     """
@@ -126,7 +127,7 @@ def prepared(material: Material) -> Path:
     """Gather the references of a material below ``bench/out`` and return the folder of its pieces.
 
     Stems stay where they are and are linked; a missing mixture is written as the sum of the stems; F0 that is not
-    known is estimated from the stems with pYIN in windows of 64 ms.
+    known is estimated from the stems with pYIN in windows of 64 ms, each in the range of its voice.
     """
     target = OUT / material.name / "references"
     for files in _pieces(material):
@@ -141,7 +142,7 @@ def prepared(material: Material) -> Path:
             if id in files.f0:
                 shutil.copyfile(files.f0[id], f0)
             elif not f0.is_file():
-                write_f0(f0, pyin(path, material.least_hz, material.most_hz))
+                write_f0(f0, pyin(path, id, material.least_hz, material.most_hz))
     return target
 
 
@@ -164,14 +165,25 @@ def published(material: Material) -> dict[str, Path]:
     return found
 
 
-def pyin(path: Path, least_hz: float, most_hz: float, window_s: float = 0.064) -> Track:
-    """Return the F0 of a single voice by pYIN (Mauch & Dixon, ICASSP 2014), every 8 ms."""
+def pyin(path: Path, id: str, least_hz: float, most_hz: float, window_s: float = 0.064) -> Track:
+    """Return the F0 of a single voice by pYIN (Mauch & Dixon, ICASSP 2014), every 8 ms.
+
+    It is looked for between two frequencies, and in the range of the voice that the id names: wider, pYIN finds up to a
+    sixth of the voiced frames in the noise of rests, far above the voice.
+    """
     import librosa
+
+    low_hz, high_hz = range_hz(id)
 
     samples, rate = soundfile.read(path, always_2d=True)
     samples, rate = librosa.resample(samples.mean(1), orig_sr=rate, target_sr=16_000), 16_000
     f0_hz, _, confidence = librosa.pyin(
-        samples, sr=rate, fmin=least_hz, fmax=most_hz, frame_length=round(window_s * rate), hop_length=128
+        samples,
+        sr=rate,
+        fmin=max(least_hz, low_hz),
+        fmax=min(most_hz, high_hz),
+        frame_length=round(window_s * rate),
+        hop_length=128,
     )
     times_s = np.arange(len(f0_hz)) * 128 / rate
     return Track(times_s, np.nan_to_num(f0_hz), np.nan_to_num(confidence))

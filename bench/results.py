@@ -27,7 +27,7 @@ was typed by hand. Every figure has others beside it that say what it is worth:
 Excerpts of 4 s, SI-SDR with the mean removed, mean of voices. Brackets: 95 % interval when excerpts are drawn with
 replacement (two or three excerpts say little, and their intervals less). *Better by*: mean difference of the first
 system to this one on the same cells. The F0 that is "given" is true where it is known and otherwise pYIN's on the
-isolated stems, in windows of 64 ms.
+isolated stems, in windows of 64 ms, each looked for in the range of its voice.
 """
 
 

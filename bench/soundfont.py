@@ -78,7 +78,7 @@ def _played(part: Part, player: str, program: int, soundfont: Path, folder: Path
     samples = samples.mean(1)
     samples *= _RMS / np.sqrt((samples**2).mean() + 1e-12)
     soundfile.write(wav, samples, _RATE, subtype="FLOAT")
-    write_f0(folder / "f0" / f"{player}.csv", pyin(wav, 50.0, 2000.0))
+    write_f0(folder / "f0" / f"{player}.csv", pyin(wav, player, 50.0, 2000.0))
     return samples
 
 

@@ -59,6 +59,34 @@ def test_reluctance_keeps_a_track_nearer_to_what_was_given():
     assert np.median(error_cents(free, truth)) < np.median(error_cents(kept, truth)) < 30
 
 
+def test_a_track_goes_on_smoothly_where_its_voice_is_covered_and_follows_it_where_it_is_not():
+    x, truth = voice(vibrato_cents=20.0)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 1.0, len(x))).float()
+    shaken = off_by(truth, np.random.default_rng(1).normal(0, 10, len(truth.times_s)))
+
+    def found(heard, stiffness):
+        config = RefineConfig(stiffness=stiffness)
+        share = torch.ones(STFT.bins, STFT.frames(len(x)))
+        return refined(shaken, heard, 0.0, RATE, share, RATE / STFT.n_fft, STFT.hop_samples / RATE, config)
+
+    for heard in (x, x + noise):
+        free, stiff = (np.abs(error_cents(found(heard, stiffness), truth)) for stiffness in (0.0, 0.03))
+        assert np.median(stiff) < 0.7 * np.median(free) and np.median(stiff) < 4
+
+
+def test_notes_are_not_smoothed_into_one_another():
+    low, _ = voice(vibrato_cents=0.0, seconds=0.8)
+    high, _ = voice(vibrato_cents=0.0, seconds=0.8, f0_hz=330.0)
+    times_s = np.arange(0, 1.6, 0.008)
+    f0_hz = np.where(times_s < 0.8, 300.0, 330.0)
+    track = Track(times_s, f0_hz, np.ones(len(times_s)))
+    config = RefineConfig(stiffness=1e4)
+    x = torch.cat([low, high])
+    share = torch.ones(STFT.bins, STFT.frames(len(x)))
+    found = refined(track, x, 0.0, RATE, share, RATE / STFT.n_fft, STFT.hop_samples / RATE, config)
+    assert np.abs(1200 * np.log2(found.f0_hz / f0_hz))[8:-8].max() < 12, "165 cents apart"
+
+
 def test_unvoiced_frames_and_frames_outside_the_stretch_stay_as_they_are():
     x, truth = voice()
     f0_hz = np.where(truth.times_s < 0.3, 0.0, truth.f0_hz * 2 ** (20 / 1200))
@@ -72,4 +100,4 @@ def test_unvoiced_frames_and_frames_outside_the_stretch_stay_as_they_are():
 def test_a_silent_voice_stays_where_it_is():
     x, truth = voice()
     found = refine(truth, torch.zeros_like(x))
-    assert np.isfinite(found.f0_hz).all()
+    assert np.abs(error_cents(found, truth)).max() < 10

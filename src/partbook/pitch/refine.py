@@ -9,6 +9,13 @@ maximum of
 where ``z_k`` is the demodulated, windowed partial. Partials that the voice does not dominate say little about it: each
 counts by the square of its share of the mixture. (Phase-vocoder instantaneous frequency: Flanagan & Golden 1966; over
 all harmonics: Abe, Kobayashi & Imai 1996.)
+
+How sharp that maximum is, and how much of the turning it explains, says how certain the error is. Where it is certain
+the track follows it; where it is not, the track goes on as smoothly as it can: the pitch ``x`` of a voice minimises
+
+    sum_t certainty_t (x_t - measured_t)^2 + stiffness sum_t (x_(t+1) - 2 x_t + x_(t-1))^2
+
+(Whittaker, "On a new method of graduation", 1923, with weights; a leap or a pause is not smoothed over).
 """
 
 from __future__ import annotations
@@ -18,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from ..dsp.oscillator import phase
@@ -27,6 +35,12 @@ PARTIALS = 10
 WINDOW_S = 0.032
 SEARCH_CENTS = 50.0
 STEP_CENTS = 2.5
+
+LEAP_CENTS = 80.0
+"""A larger step from frame to frame is a new note."""
+
+AS_GIVEN = 3e-3
+"""Certainty of the track at hand, which counts where nothing is heard; that of a voice that is alone is about 0.2."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +55,14 @@ class RefineConfig:
         Neighbouring frames on either side that are heard together.
     reluctance
         Pull towards the F0 at hand, relative to the evidence: where partials say little it stays.
+    stiffness
+        Resistance to bending, relative to the certainty of what is heard.
     """
 
     edge_hz: float = 3000.0
     smooth_frames: int = 2
     reluctance: float = 0.1
+    stiffness: float = 0.03
 
 
 def refined(
@@ -82,11 +99,12 @@ def refined(
     frame = torch.from_numpy(np.round(times_s / frame_s).astype(int)).clamp_max(share_FT.shape[1] - 1)
     heard = (bins < len(share_FT)) & (bins * bin_hz < config.edge_hz)
     turning_PT = turning_PT * (share_FT[bins.clamp_max(len(share_FT) - 1), frame] * heard) ** 2
-    errors_cents = _errors(
-        _smoothed(turning_PT, config.smooth_frames), f0_hz, 2 * apart / sample_rate, config.reluctance
-    )
+    turning_PT = _smoothed(turning_PT, config.smooth_frames)
+    errors_cents, certainty = _errors(turning_PT, f0_hz, 2 * apart / sample_rate, config.reluctance)
+    given_cents = 1200 * np.log2(f0_hz)
+    goes_on = (np.abs(np.diff(given_cents)) < LEAP_CENTS) & (np.diff(times_s) < 1.5 * track.step_s)
     moved_hz = track.f0_hz.copy()
-    moved_hz[inside] *= 2 ** (errors_cents / 1200)
+    moved_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, config.stiffness) / 1200)
     return Track(track.times_s, moved_hz, track.confidence)
 
 
@@ -108,20 +126,54 @@ def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rat
     return torch.stack(turning)
 
 
-def _errors(turning_PT: Tensor, f0_hz: np.ndarray, lag_s: float, reluctance: float) -> np.ndarray:
-    """Return the error of F0 in cents, shape (T,), that best explains how the partials turn over a lag."""
+def _errors(turning_PT: Tensor, f0_hz: np.ndarray, lag_s: float, reluctance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the error of F0 in cents (T,) that best explains how partials turn over a lag, and its certainty (T,).
+
+    The certainty is the curvature of what is maximised, in 1/cents^2 and relative to its largest possible value, times
+    the odds that turning is explained at all.
+    """
     grid_cents = torch.arange(-SEARCH_CENTS, SEARCH_CENTS + 1, STEP_CENTS)
     error_hz = (2 ** (grid_cents / 1200) - 1)[:, None] * torch.from_numpy(f0_hz).float()
-    score_GT = torch.zeros_like(error_hz)
+    score_GT, curvature_T = torch.zeros_like(error_hz), torch.zeros(len(f0_hz))
+    cent = 2 * torch.pi * lag_s * torch.from_numpy(f0_hz).float() * (np.log(2) / 1200)
     for k, turning_T in enumerate(turning_PT, 1):
         angle_GT = 2 * torch.pi * lag_s * k * error_hz
         score_GT += turning_T.real * torch.cos(angle_GT) + turning_T.imag * torch.sin(angle_GT)
-    score_GT -= reluctance * turning_PT.abs().sum(0) * (grid_cents[:, None] / SEARCH_CENTS) ** 2
-    best = score_GT.argmax(0).clamp(1, len(grid_cents) - 2)
-    left, middle, right = (score_GT.gather(0, (best + shift)[None])[0] for shift in (-1, 0, 1))
-    curvature = left - 2 * middle + right
-    offset = torch.where(curvature < 0, 0.5 * (left - right) / curvature, torch.zeros(())).clamp(-0.5, 0.5)
-    return (grid_cents[best] + offset * STEP_CENTS).double().numpy()
+        curvature_T += turning_T.abs() * (k * cent) ** 2
+    all_T = turning_PT.abs().sum(0)
+    pulled_GT = score_GT - reluctance * all_T * (grid_cents[:, None] / SEARCH_CENTS) ** 2
+    best = pulled_GT.argmax(0).clamp(1, len(grid_cents) - 2)
+    left, middle, right = (pulled_GT.gather(0, (best + shift)[None])[0] for shift in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    offset = torch.where(bend < 0, 0.5 * (left - right) / bend, torch.zeros(())).clamp(-0.5, 0.5)
+    floor_T = all_T.clamp_min(torch.finfo(all_T.dtype).tiny)
+    explained_T = (score_GT.gather(0, best[None])[0] / floor_T).clamp(0, 0.999) ** 2
+    certainty_T = curvature_T / floor_T * explained_T / (1 - explained_T)
+    return (grid_cents[best] + offset * STEP_CENTS).double().numpy(), certainty_T.double().numpy()
+
+
+def _settled(
+    given_cents: np.ndarray, errors_cents: np.ndarray, certainty: np.ndarray, goes_on: np.ndarray, stiffness: float
+) -> np.ndarray:
+    """Return the pitch (T,) that is near what is certain and bends little elsewhere.
+
+    Parameters
+    ----------
+    given_cents, errors_cents, certainty
+        The track at hand, how far it is off, and how certain that is, shape (T,).
+    goes_on
+        Whether a frame and the next belong to one note, shape (T-1,).
+    stiffness
+        Price of bending.
+    """
+    bent = stiffness * (goes_on[:-1] & goes_on[1:])
+    bands = np.zeros((3, len(given_cents)))
+    bands[2] = certainty + AS_GIVEN
+    # The square of a second difference (1, -2, 1), for every three frames of one note.
+    for row, first, weight in ((2, 0, 1), (2, 1, 4), (2, 2, 1), (1, 1, -2), (1, 2, -2), (0, 2, 1)):
+        bands[row, first : first + len(bent)] += weight * bent
+    measured = certainty * (given_cents + errors_cents) + AS_GIVEN * given_cents
+    return solveh_banded(bands, measured)
 
 
 def _smoothed(r_PT: Tensor, frames: int) -> Tensor:
