@@ -39,8 +39,8 @@ STEP_CENTS = 2.5
 LEAP_CENTS = 80.0
 """A larger step from frame to frame is a new note."""
 
-AS_GIVEN = 3e-3
-"""Certainty of the track at hand, which counts where nothing is heard; that of a voice that is alone is about 0.2."""
+HEARD = 1e-6
+"""Certainty from which on an error counts at all; below, a track stays as it is. That of a lone voice is about 0.2."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _errors(turning_PT: Tensor, f0_hz: np.ndarray, lag_s: float, reluctance: flo
 def _settled(
     given_cents: np.ndarray, errors_cents: np.ndarray, certainty: np.ndarray, goes_on: np.ndarray, stiffness: float
 ) -> np.ndarray:
-    """Return the pitch (T,) that is near what is certain and bends little elsewhere.
+    """Return the pitch (T,) that is near what is certain and bends little elsewhere; where nothing is heard it stays.
 
     Parameters
     ----------
@@ -168,12 +168,12 @@ def _settled(
     """
     bent = stiffness * (goes_on[:-1] & goes_on[1:])
     bands = np.zeros((3, len(given_cents)))
-    bands[2] = certainty + AS_GIVEN
+    heard = certainty > HEARD
+    bands[2] = weight = np.where(heard, certainty, 1.0)
     # The square of a second difference (1, -2, 1), for every three frames of one note.
-    for row, first, weight in ((2, 0, 1), (2, 1, 4), (2, 2, 1), (1, 1, -2), (1, 2, -2), (0, 2, 1)):
-        bands[row, first : first + len(bent)] += weight * bent
-    measured = certainty * (given_cents + errors_cents) + AS_GIVEN * given_cents
-    return solveh_banded(bands, measured)
+    for row, first, factor in ((2, 0, 1), (2, 1, 4), (2, 2, 1), (1, 1, -2), (1, 2, -2), (0, 2, 1)):
+        bands[row, first : first + len(bent)] += factor * bent
+    return solveh_banded(bands, weight * (given_cents + np.where(heard, errors_cents, 0.0)))
 
 
 def _smoothed(r_PT: Tensor, frames: int) -> Tensor:
