@@ -1,7 +1,8 @@
 """The singer on every recording with a truth, beside a comb and a fit, and what a training step of it costs.
 
 ``python -m bench.singer [MATERIAL …] [adapt] [step]`` measures what is named, or all, prints the tables and writes them
-into ``docs/singer.md``. With ``adapt`` the network is also adapted to every recording, which takes a minute each.
+into ``docs/singer.md``, beside what is not measured anew. With ``adapt`` the network is also adapted to every recording,
+which takes a minute each.
 """
 
 from __future__ import annotations
@@ -206,7 +207,8 @@ def main(arguments: Sequence[str]) -> None:
     known = json.loads(JSON.read_text("utf-8")) if JSON.is_file() else {"materials": {}}
     for material in MATERIAL:
         if material.name in names or not (names or "step" in arguments):
-            known["materials"][material.name] = material_figures(material, systems)
+            kept = known["materials"].get(material.name, {})
+            known["materials"][material.name] = kept | material_figures(material, systems)
             _write(known)
     if "step" in arguments or not arguments:
         known["step"] = dict(training_step())
