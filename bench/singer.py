@@ -1,8 +1,8 @@
 """The singer on every recording with a truth, beside a comb and a fit, and what a training step of it costs.
 
 ``python -m bench.singer [MATERIAL …] [adapt] [step]`` measures what is named, or all, prints the tables and writes them
-into ``docs/singer.md``, beside what is not measured anew. With ``adapt`` the network is also adapted to every recording,
-which takes a minute each.
+into ``docs/singer.md``, beside what is not measured anew. With ``adapt`` the network is also adapted to every
+recording, which takes a minute each.
 """
 
 from __future__ import annotations
