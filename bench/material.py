@@ -174,7 +174,6 @@ def pyin(path: Path, id: str, least_hz: float, most_hz: float, window_s: float =
     import librosa
 
     low_hz, high_hz = range_hz(id)
-
     samples, rate = soundfile.read(path, always_2d=True)
     samples, rate = librosa.resample(samples.mean(1), orig_sr=rate, target_sr=16_000), 16_000
     f0_hz, _, confidence = librosa.pyin(

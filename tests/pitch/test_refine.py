@@ -74,6 +74,14 @@ def test_a_track_goes_on_smoothly_where_its_voice_is_covered_and_follows_it_wher
         assert np.median(stiff) < 0.7 * np.median(loose) and np.median(stiff) < 4
 
 
+@pytest.mark.parametrize("step_s", [0.002, 0.005, 0.03, 0.04])
+def test_vibrato_is_followed_in_noise_and_in_steps_of_any_length(step_s):
+    x, truth = voice(vibrato_cents=60.0)
+    track = truth.at(np.arange(0, 1.5, step_s))
+    found = refine(track, x + torch.from_numpy(np.random.default_rng(0).normal(0, 2, len(x))).float())
+    assert np.median(np.abs(error_cents(found, track, slice(3, -3)))) < 4
+
+
 def test_notes_are_not_smoothed_into_one_another():
     low, _ = voice(vibrato_cents=0.0, seconds=0.8)
     high, _ = voice(vibrato_cents=0.0, seconds=0.8, f0_hz=330.0)

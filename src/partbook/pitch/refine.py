@@ -36,6 +36,8 @@ WINDOW_S = 0.032
 SEARCH_CENTS = 50.0
 STEP_CENTS = 2.5
 
+USUAL_STEP_S = 0.008
+
 LEAP_CENTS = 80.0
 """A larger step from frame to frame is a new note."""
 
@@ -56,7 +58,8 @@ class RefineConfig:
     reluctance
         Pull towards the F0 at hand, relative to the evidence: where partials say little it stays.
     stiffness
-        Resistance to bending, relative to the certainty of what is heard.
+        Resistance to bending, relative to the certainty of what is heard, in steps of 8 ms. Certainty grows with the
+        square of the step; in other steps the resistance falls with it, so that vibrato is followed in any.
     """
 
     edge_hz: float = 3000.0
@@ -104,7 +107,8 @@ def refined(
     given_cents = 1200 * np.log2(f0_hz)
     goes_on = (np.abs(np.diff(given_cents)) < LEAP_CENTS) & (np.diff(times_s) < 1.5 * track.step_s)
     moved_hz = track.f0_hz.copy()
-    moved_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, config.stiffness) / 1200)
+    stiffness = config.stiffness * (USUAL_STEP_S / track.step_s) ** 2
+    moved_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, stiffness) / 1200)
     return Track(track.times_s, moved_hz, track.confidence)
 
 
