@@ -66,8 +66,8 @@ def separate_voices(
     if not f0:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
     tracks = [f0[voice.id] for voice in voices]
-    exact = _refined(recording, tracks, options, config, on_progress)
-    f0 = {voice.id: track for voice, track in zip(voices, exact, strict=True)}
+    exact, reported = _refined(recording, tracks, options, config, on_progress)
+    f0 = {voice.id: track for voice, track in zip(voices, reported, strict=True)}
     singer = None if options.model == "fit" else _singer(recording, tracks, options, config, on_progress)
     return Separation(
         recording=recording,
@@ -211,13 +211,17 @@ def _refined(
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
-) -> list[Track]:
-    """Return the tracks after each has followed its own voice, as the fit hears it, through the whole recording."""
+) -> tuple[list[Track], list[Track]]:
+    """Return the tracks after each has followed its own voice, as the fit hears it, through the whole recording.
+
+    The first follow the phases of its partials, the second are its pitch to be reported.
+    """
     analysis = Analysis.of(recording.sample_rate, config)
     rate = recording.sample_rate / analysis.decimation
     coarse = analysis.coarse
     cuts = stretches(recording, len(tracks), options, config)
     progress = Progress("refine", len(cuts), on_progress)
+    reported = tracks
     for number, cut in enumerate(cuts):
         x_MS = cut.samples(recording)
         X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
@@ -239,12 +243,11 @@ def _refined(
                 refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, RefineConfig())
                 for track, alone_S, share_FT in zip(tracks, alone_NS, share_NFT, strict=True)
             ]
-            tracks = [
-                _between(old, new, cut.start / recording.sample_rate, end_s)
-                for old, new in zip(tracks, moved, strict=True)
-            ]
+            inside_s = cut.start / recording.sample_rate, end_s
+            tracks = [_between(old, new.exact, *inside_s) for old, new in zip(tracks, moved, strict=True)]
+            reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
         progress.step()
-    return tracks
+    return tracks, reported
 
 
 def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:

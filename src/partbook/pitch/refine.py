@@ -16,11 +16,16 @@ the track follows it; where it is not, the track goes on as smoothly as it can: 
     sum_t certainty_t (x_t - measured_t)^2 + stiffness sum_t (x_(t+1) - 2 x_t + x_(t-1))^2
 
 (Whittaker, "On a new method of graduation", 1923, with weights; a leap or a pause is not smoothed over).
+
+The phases of partials are what a filter needs, and all it needs. The pitch that is reported is told by a second
+witness, too: the period of the voice (:mod:`partbook.pitch.period`), each counting by its certainty. The phases of a
+choir's partials, in a room, wander more than its period.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +34,7 @@ from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from ..dsp.oscillator import phase
+from .period import period_errors
 from .tracks import Track
 
 PARTIALS = 10
@@ -60,12 +66,30 @@ class RefineConfig:
     stiffness
         Resistance to bending, relative to the certainty of what is heard, in steps of 8 ms. Certainty grows with the
         square of the step; in other steps the resistance falls with it, so that vibrato is followed in any.
+    period_certainty
+        Certainty of a period, per unit of the odds that the voice repeats itself.
     """
 
     edge_hz: float = 3000.0
     smooth_frames: int = 2
     reluctance: float = 0.1
     stiffness: float = 0.03
+    period_certainty: float = 0.01
+
+
+class Refined(NamedTuple):
+    """A track moved in two ways.
+
+    Attributes
+    ----------
+    exact
+        To where the partials turn least: for their phases.
+    reported
+        By that and by the period of the voice: its pitch.
+    """
+
+    exact: Track
+    reported: Track
 
 
 def refined(
@@ -77,8 +101,8 @@ def refined(
     bin_hz: float,
     frame_s: float,
     config: RefineConfig,
-) -> Track:
-    """Return a track moved to where the partials of an estimated voice turn least, on its own frames in the stretch.
+) -> Refined:
+    """Return a track moved to where an estimated voice is, on its own frames in the stretch.
 
     Parameters
     ----------
@@ -94,7 +118,7 @@ def refined(
     stop_s = start_s + len(alone_S) / sample_rate
     inside = (track.times_s >= start_s) & (track.times_s < stop_s) & (track.f0_hz > 0)
     if inside.sum() < 3:
-        return track
+        return Refined(track, track)
     times_s, f0_hz = track.times_s[inside] - start_s, track.f0_hz[inside]
     apart = max(1, round(0.5 * track.step_s * sample_rate))
     turning_PT = _turning(times_s, f0_hz, alone_S, sample_rate, apart)
@@ -106,10 +130,19 @@ def refined(
     errors_cents, certainty = _errors(turning_PT, f0_hz, 2 * apart / sample_rate, config.reluctance)
     given_cents = 1200 * np.log2(f0_hz)
     goes_on = (np.abs(np.diff(given_cents)) < LEAP_CENTS) & (np.diff(times_s) < 1.5 * track.step_s)
-    moved_hz = track.f0_hz.copy()
-    stiffness = config.stiffness * (USUAL_STEP_S / track.step_s) ** 2
-    moved_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, stiffness) / 1200)
-    return Track(track.times_s, moved_hz, track.confidence)
+    finer = (USUAL_STEP_S / track.step_s) ** 2
+
+    def moved(errors_cents: np.ndarray, certainty: np.ndarray) -> Track:
+        f0_hz = track.f0_hz.copy()
+        f0_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, config.stiffness * finer) / 1200)
+        return Track(track.times_s, f0_hz, track.confidence)
+
+    period_cents, repeats = period_errors(times_s, f0_hz, alone_S, sample_rate)
+    odds = repeats**2 / (1 - repeats.clip(0, 0.999) ** 2)
+    period_certainty = config.period_certainty / finer * odds
+    both = np.maximum(certainty, HEARD) + period_certainty
+    both_cents = (np.maximum(certainty, HEARD) * errors_cents + period_certainty * period_cents) / both
+    return Refined(moved(errors_cents, certainty), moved(both_cents, certainty + period_certainty))
 
 
 def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rate: float, apart: int) -> Tensor:
