@@ -19,9 +19,9 @@ def heard(x, f0_hz):
 
 @pytest.mark.parametrize("f0_hz", [60.0, 97.3, 440.0, 1234.5])
 @pytest.mark.parametrize("cents", [-SEARCH_CENTS + 15, -33.0, 0.0, 7.0, SEARCH_CENTS - 15])
-def test_the_period_of_a_tone_is_found_to_two_cents_and_a_half(f0_hz, cents):
+def test_the_period_of_a_tone_is_found_to_three_cents(f0_hz, cents):
     errors, repeats = heard(tone(f0_hz * 2 ** (cents / 1200)), f0_hz)
-    assert np.abs(errors - cents).max() < 2.5
+    assert np.abs(errors - cents).max() < 3
     assert repeats.min() > 0.97
 
 
