@@ -100,6 +100,24 @@ def test_exact_tracks_say_where_phases_turn(quartet):
     assert reached[0] > reached[1] > reached[2] + 0.3
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_powers_follow_a_finer_track_in_glides_unless_f0_is_given(quartet, monkeypatch, given):
+    stems, tracks, voices = quartet
+    told = []
+
+    def heard(x_MS, start, tracks, *_, **__):
+        told.extend(tracks)
+        return torch.zeros(len(tracks), *x_MS.shape)
+
+    silent = np.zeros(4)
+    monkeypatch.setattr("partbook.engine.voices.separate_stretch", heard)
+    monkeypatch.setattr("partbook.engine.voices.track_voices", lambda *_, **__: (voices, tracks))
+    monkeypatch.setattr("partbook.engine.voices.finer_in_glides", lambda track, _: replace(track, confidence=silent))
+    separated(stems.sum(0), RATE, voices, tracks if given else {})
+    assert len(told) == len(voices)
+    assert all((track.confidence is silent) != given for track in told)
+
+
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)

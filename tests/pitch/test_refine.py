@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from partbook.dsp.stft import Stft
-from partbook.pitch.refine import RefineConfig, refined
+from partbook.pitch.refine import RefineConfig, finer_in_glides, refined
 from partbook.pitch.tracks import Track
 
 RATE = 16000
@@ -137,3 +137,56 @@ def test_a_silent_voice_stays_where_it_is():
     x, truth = voice()
     found = refine(truth, torch.zeros_like(x))
     assert np.abs(error_cents(found, truth)).max() < 10
+
+
+def glide(semitones=2.0, lasting_s=0.08, seconds=1.2, low_hz=220.0):
+    """Return a voice that glides upwards in the middle, and its exact track."""
+    times_s, every_s = np.arange(0, seconds, 0.008), np.arange(int(seconds * RATE)) / RATE
+
+    def pitch_hz(t):
+        return low_hz * 2 ** (semitones / 12 * np.clip((t - 0.5 * seconds) / lasting_s + 0.5, 0, 1))
+
+    phi = 2 * np.pi * np.cumsum(pitch_hz(every_s)) / RATE
+    x = sum(np.cos(k * phi + k) / k for k in range(1, 12))
+    return torch.from_numpy(x).float(), Track(times_s, pitch_hz(times_s), np.ones(len(times_s)))
+
+
+def cut_short(track, frames=13):
+    """Return a track as it is seen in frames of a tenth of a second: glides lose their corners."""
+    kernel = np.hanning(frames + 2)[1:-1]
+    seen = np.convolve(np.pad(np.log(track.f0_hz), frames // 2, "edge"), kernel / kernel.sum(), "valid")
+    return Track(track.times_s, np.exp(seen), track.confidence)
+
+
+def test_in_a_glide_the_finer_track_is_nearer_and_taken():
+    x, truth = glide(semitones=5.0)
+    seen = cut_short(truth)
+    taken = finer_in_glides(seen, refine_both(seen, x, reluctance=0.1).reported)
+    middle = slice(60, 90)
+    before, after = (np.abs(error_cents(track, truth, middle)).mean() for track in (seen, taken))
+    assert before > 10
+    assert after < 0.3 * before
+
+
+def test_where_no_voice_glides_a_track_stays():
+    _, truth = voice(vibrato_cents=30.0)
+    finer = off_by(truth, 20.0)
+    np.testing.assert_array_equal(finer_in_glides(truth, finer).f0_hz, truth.f0_hz)
+
+
+@pytest.mark.parametrize("step_s", [0.002, 0.008])
+def test_a_glide_is_one_at_any_step(step_s):
+    _, truth = glide()
+    seen = truth.at(np.arange(0, 1.19, step_s))
+    finer = off_by(seen, 20.0)
+    moved_s = seen.times_s[finer_in_glides(seen, finer).f0_hz != seen.f0_hz]
+    assert moved_s.min() == pytest.approx(0.6 - 0.04 - 0.04, abs=0.02)
+    assert moved_s.max() == pytest.approx(0.6 + 0.04 + 0.04, abs=0.02)
+
+
+def test_a_leap_over_a_pause_is_no_glide():
+    times_s = np.arange(0, 1, 0.008)
+    f0_hz = np.where(times_s < 0.5, 220.0, 330.0) * ((times_s < 0.45) | (times_s > 0.55))
+    track = Track(times_s, f0_hz, np.ones(len(times_s)))
+    assert finer_in_glides(track, off_by(track, 20.0)) is not track
+    np.testing.assert_array_equal(finer_in_glides(track, off_by(track, 20.0)).f0_hz, f0_hz)

@@ -26,7 +26,7 @@ from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
 from ..pitch.following import track_voices
-from ..pitch.refine import RefineConfig, refined
+from ..pitch.refine import RefineConfig, finer_in_glides, refined
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
@@ -63,10 +63,13 @@ def separate_voices(
         Where to report.
     """
     config = config or VoicesConfig()
-    if not f0:
+    found = not f0
+    if found:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
     tracks = [f0[voice.id] for voice in voices]
     exact, reported = _refined(recording, tracks, options, config, on_progress)
+    if found:
+        tracks = [finer_in_glides(track, finer) for track, finer in zip(tracks, reported, strict=True)]
     f0 = {voice.id: track for voice, track in zip(voices, reported, strict=True)}
     singer = None if options.model == "fit" else _singer(recording, tracks, options, config, on_progress)
     return Separation(

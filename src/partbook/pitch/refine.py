@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.linalg import solveh_banded
+from scipy.ndimage import maximum_filter1d
 from torch import Tensor
 
 from ..dsp.oscillator import phase
@@ -46,6 +47,9 @@ USUAL_STEP_S = 0.008
 
 LEAP_CENTS = 80.0
 """A larger step from frame to frame is a new note."""
+
+GLIDE_CENTS_PER_S, GLIDE_S = 1500.0, 0.06
+"""A voice whose pitch moves faster, over so long a time, glides."""
 
 HEARD = 1e-6
 """Certainty from which on an error counts at all; below, a track stays as it is. That of a lone voice is about 0.2."""
@@ -143,6 +147,24 @@ def refined(
     both = np.maximum(certainty, HEARD) + period_certainty
     both_cents = (np.maximum(certainty, HEARD) * errors_cents + period_certainty * period_cents) / both
     return Refined(moved(errors_cents, certainty), moved(both_cents, certainty + period_certainty))
+
+
+def finer_in_glides(track: Track, finer: Track) -> Track:
+    """Return a track that is as another one, of the same frames, where both are voiced and the first glides.
+
+    What the first was found in, a salience whose frames see a tenth of a second, lags behind a fast glide or cuts its
+    corners.
+    """
+    voiced = track.f0_hz > 0
+    cents = 1200 * np.log2(np.where(voiced, track.f0_hz, 1.0))
+    half = max(1, round(0.5 * GLIDE_S / max(track.step_s, 1e-6)))
+    if len(cents) <= 2 * half:
+        return track
+    moved = np.where(voiced[2 * half :] & voiced[: -2 * half], np.abs(cents[2 * half :] - cents[: -2 * half]), 0.0)
+    glides = np.pad(moved, half) > GLIDE_CENTS_PER_S * GLIDE_S
+    # The corners at both ends belong to it.
+    glides = maximum_filter1d(glides, 2 * half + 1) & voiced & (finer.f0_hz > 0)
+    return Track(track.times_s, np.where(glides, finer.f0_hz, track.f0_hz), track.confidence)
 
 
 def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rate: float, apart: int) -> Tensor:
