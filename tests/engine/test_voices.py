@@ -118,6 +118,18 @@ def test_powers_follow_a_finer_track_in_glides_unless_f0_is_given(quartet, monke
     assert all((track.confidence is silent) != given for track in told)
 
 
+@pytest.mark.parametrize(("model", "unheard"), [("network", "modelled"), ("fit", "sung_power")])
+def test_a_model_alone_is_alone_also_where_f0_is_refined(quartet, monkeypatch, model, unheard):
+    stems, tracks, voices = quartet
+
+    def refused(*_, **__):
+        raise AssertionError(unheard)
+
+    monkeypatch.setattr(f"partbook.engine.voices.{unheard}", refused)
+    found = separated(stems.sum(0)[:RATE], RATE, voices, tracks, model=model)
+    assert np.isfinite(images(found, voices)).all()
+
+
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)

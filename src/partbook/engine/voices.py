@@ -141,6 +141,25 @@ def modelled(
     return sources
 
 
+def powers(
+    power_FT: Tensor,
+    combs_NRFT: Tensor,
+    f0_NT: Tensor,
+    analysis: Analysis,
+    options: Options,
+    config: VoicesConfig,
+    singer: Singer | None = None,
+) -> Tensor:
+    """Return the powers of all voices, and of the background last, in a power of unit mean: fit, network or both."""
+    opinions = []
+    if options.model != "fit":
+        opinions.append(sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer))
+    if options.model != "network":
+        generator = torch.Generator().manual_seed(options.seed)
+        opinions.append(modelled(power_FT, combs_NRFT, analysis, generator, config).power())
+    return opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
+
+
 def separate_stretch(
     x_MS: Tensor,
     start: int,
@@ -166,14 +185,8 @@ def separate_stretch(
         return torch.zeros(len(tracks), *x_MS.shape)
     combs_NRFT = analysis.combs(tracks, start, samples)
     bins_hz = analysis.bins_hz
-    opinions = []
-    if options.model != "fit":
-        f0_NT = analysis.f0_hz(tracks, start, samples)
-        opinions.append(sung_power(power_FT / level, combs_NRFT, f0_NT, bins_hz, singer=singer))
-    if options.model != "network":
-        generator = torch.Generator().manual_seed(options.seed)
-        opinions.append(modelled(power_FT / level, combs_NRFT, analysis, generator, config).power())
-    lambda_NFT = opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
+    f0_NT = analysis.f0_hz(tracks, start, samples)
+    lambda_NFT = powers(power_FT / level, combs_NRFT, f0_NT, analysis, options, config, singer)
     scaled_MFT = X_MFT / level.sqrt()
     if exact is not None:
         combs_NRFT = analysis.combs(exact, start, samples)
@@ -215,7 +228,7 @@ def _refined(
     config: VoicesConfig,
     on_progress: OnProgress | None,
 ) -> tuple[list[Track], list[Track]]:
-    """Return the tracks after each has followed its own voice, as the fit hears it, through the whole recording.
+    """Return the tracks after each has followed its own voice, as the model hears it, through the whole recording.
 
     The first follow the phases of its partials, the second are its pitch to be reported.
     """
@@ -232,8 +245,10 @@ def _refined(
         level = power_FT.mean()
         if level > 0:
             combs_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1])
-            generator = torch.Generator().manual_seed(options.seed + number)
-            share_NFT = masks(modelled(power_FT / level, combs_NRFT, analysis, generator, config).power())[:-1]
+            f0_NT = analysis.f0_hz(tracks, cut.read_start, x_MS.shape[-1])
+            drawn = replace(options, seed=options.seed + number)
+            lambda_NFT = powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
+            share_NFT = masks(lambda_NFT)[:-1]
             # The loudest channel has the clearest phase.
             loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())] / level.sqrt()
             padding = (0, 0, 0, coarse.bins - analysis.bins)

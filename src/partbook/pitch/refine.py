@@ -78,7 +78,7 @@ class RefineConfig:
     smooth_frames: int = 2
     reluctance: float = 0.1
     stiffness: float = 0.03
-    period_certainty: float = 0.01
+    period_certainty: float = 0.02
 
 
 class Refined(NamedTuple):
