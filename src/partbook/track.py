@@ -1,6 +1,6 @@
 """The pitch of every voice as fine as a separation hears it, in memory or as files.
 
-A separation begins by following the voices, and moves their tracks to where the partials are in a first fit; what is
+A separation begins by following the voices, and moves their tracks to where they are in a first estimate; what is
 here stops at that point, so that its F0 is that of :func:`partbook.separate` with the same settings.
 """
 

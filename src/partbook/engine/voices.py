@@ -141,25 +141,6 @@ def modelled(
     return sources
 
 
-def powers(
-    power_FT: Tensor,
-    combs_NRFT: Tensor,
-    f0_NT: Tensor,
-    analysis: Analysis,
-    options: Options,
-    config: VoicesConfig,
-    singer: Singer | None = None,
-) -> Tensor:
-    """Return the powers of all voices, and of the background last, in a power of unit mean: fit, network or both."""
-    opinions = []
-    if options.model != "fit":
-        opinions.append(sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer))
-    if options.model != "network":
-        generator = torch.Generator().manual_seed(options.seed)
-        opinions.append(modelled(power_FT, combs_NRFT, analysis, generator, config).power())
-    return opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
-
-
 def separate_stretch(
     x_MS: Tensor,
     start: int,
@@ -186,7 +167,7 @@ def separate_stretch(
     combs_NRFT = analysis.combs(tracks, start, samples)
     bins_hz = analysis.bins_hz
     f0_NT = analysis.f0_hz(tracks, start, samples)
-    lambda_NFT = powers(power_FT / level, combs_NRFT, f0_NT, analysis, options, config, singer)
+    lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, options, config, singer)
     scaled_MFT = X_MFT / level.sqrt()
     if exact is not None:
         combs_NRFT = analysis.combs(exact, start, samples)
@@ -195,6 +176,28 @@ def separate_stretch(
     share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
     images = coherent(scaled_MFT, full_NFT, low_NRFT, share_F)[:-1] * level.sqrt()
     return analysis.stft.inverse(images, samples)
+
+
+def _powers(
+    power_FT: Tensor,
+    combs_NRFT: Tensor,
+    f0_NT: Tensor,
+    analysis: Analysis,
+    options: Options,
+    config: VoicesConfig,
+    singer: Singer | None = None,
+) -> Tensor:
+    """Return the powers of all voices, and of the background last, as fit, network or both say.
+
+    The power of the recording has a mean of 1.
+    """
+    opinions = []
+    if options.model != "fit":
+        opinions.append(sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer))
+    if options.model != "network":
+        generator = torch.Generator().manual_seed(options.seed)
+        opinions.append(modelled(power_FT, combs_NRFT, analysis, generator, config).power())
+    return opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ def _refined(
             combs_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1])
             f0_NT = analysis.f0_hz(tracks, cut.read_start, x_MS.shape[-1])
             drawn = replace(options, seed=options.seed + number)
-            lambda_NFT = powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
+            lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
             share_NFT = masks(lambda_NFT)[:-1]
             # The loudest channel has the clearest phase.
             loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())] / level.sqrt()
