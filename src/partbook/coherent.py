@@ -147,13 +147,17 @@ def _images(
     # Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
     size = (2 * REACH_BINS + 1, 2 * REACH_FRAMES + 1)
     around_FT = torch.nn.functional.max_pool2d(rest_FT[None], size, 1, (REACH_BINS, REACH_FRAMES))[0]
-    whitener_DFT = _neighbours(torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt())
-    pattern_PDFT = _neighbours(combs_NRFT.reshape(partials, bins, frames)) * whitener_DFT
-    E_LDP = (pattern_PDFT * gain_NFT.repeat_interleave(interleaved, 0)[:, None]).permute(2, 3, 1, 0).flatten(0, 1)
-    x_LDM = (_neighbours(X_MFT) * whitener_DFT).permute(2, 3, 1, 0).flatten(0, 1)
-    gram_PPL = (E_LDP.mH @ E_LDP).permute(1, 2, 0) + torch.eye(partials)[:, :, None]
-    target_PML = (E_LDP.mH @ x_LDM).permute(1, 2, 0)
-    amplitude_PML = solve_positive(gram_PPL, target_PML)
+    whitener_FT = torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt()
+    pattern_PFT = combs_NRFT.reshape(partials, bins, frames) * whitener_FT
+    gain_PFT = gain_NFT.repeat_interleave(interleaved, 0)
+    # The whitener of a bin is the same in every neighbourhood, so that all sums over neighbourhoods are moving sums.
+    gram_PPFT = torch.zeros(partials, partials, bins, frames, dtype=X_MFT.dtype)
+    for p in range(partials):
+        for q in range(p + 1):
+            gram_PPFT[p, q] = _around(pattern_PFT[p].conj() * pattern_PFT[q]) * (gain_PFT[p] * gain_PFT[q])
+        gram_PPFT[p, p] += 1
+    target_PMFT = _around(pattern_PFT.conj()[:, None] * (X_MFT * whitener_FT)) * gain_PFT[:, None]
+    amplitude_PML = solve_positive(gram_PPFT.flatten(2), target_PMFT.flatten(2))
 
     centre_NRFT = combs_NRFT * gain_NFT[:, None]
     amplitude_NRMFT = amplitude_PML.reshape(voices, interleaved, -1, bins, frames)
@@ -164,19 +168,20 @@ def _images(
     return images
 
 
-def _neighbours(x: Tensor) -> Tensor:
-    """Return (…, D, F, T): every value's neighbourhood, zero beyond the ends."""
-    padded = torch.nn.functional.pad(x, (REACH_FRAMES, REACH_FRAMES, REACH_BINS, REACH_BINS))
+def _around(x: Tensor) -> Tensor:
+    """Return (…, F, T): the sum over every value's neighbourhood, zero beyond the ends."""
     bins, frames = x.shape[-2:]
-    shifts = itertools.product(range(2 * REACH_BINS + 1), range(2 * REACH_FRAMES + 1))
-    return torch.stack([padded[..., i : i + bins, j : j + frames] for i, j in shifts], -3)
+    rows = torch.nn.functional.pad(x, (0, 0, REACH_BINS, REACH_BINS))
+    x = sum(rows[..., i : i + bins, :] for i in range(2 * REACH_BINS + 1))
+    columns = torch.nn.functional.pad(x, (REACH_FRAMES, REACH_FRAMES))
+    return sum(columns[..., j : j + frames] for j in range(2 * REACH_FRAMES + 1))
 
 
 def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"]) -> Complex[Tensor, "P M L"]:
     """Solve many small positive definite Hermitian systems at once by Cholesky decomposition.
 
-    The systems lie along the *last* axis, so that each step of the textbook algorithm is one long vector operation:
-    several times faster than a batch of small factorisations.
+    Only the lower triangles are read. The systems lie along the *last* axis, so that each step of the textbook
+    algorithm is one long vector operation: several times faster than a batch of small factorisations.
     """
     size = len(A_PPL)
     lower: list[list[Tensor]] = [[] for _ in range(size)]
