@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
+from ..dsp.pieces import in_pieces
 from ..ensemble import MOST_VOICES
 from ..progress import OnProgress, Progress
 from ..zoo import load
@@ -26,6 +27,9 @@ MODEL = "pitch"
 
 BLOCK_S, CONTEXT_S = 20, 2
 """Whole seconds, so that blocks begin on a sample and a frame at every rate."""
+
+PIECE_FRAMES = 500
+"""Frames that the network judges at once: what its layers hold of them fits into a cache."""
 
 LOUD_QUANTILE = 0.8
 """The level of a recording is that of its seconds at this quantile."""
@@ -91,7 +95,8 @@ def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: i
     x_BMS = torch.from_numpy(np.ascontiguousarray(x_MS))[None]
     with torch.inference_mode():
         features = spectral_features(x_BMS, torch.tensor([level]), network.config)
-        return network(features.contiguous(memory_format=torch.channels_last))[0]
+        features = features.contiguous(memory_format=torch.channels_last)
+        return in_pieces(network, features, network.reach_frames, PIECE_FRAMES)[0]
 
 
 def _likely(logit_TC: np.ndarray) -> int:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool1d, avg_pool2d, relu
+from torch.nn.functional import avg_pool1d, relu, relu_
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..dsp.hcqt import LogTransform, harmonic_rows, harmonics_of, shifted
@@ -95,8 +95,8 @@ class Layer(nn.Module):
         """Return the layer's output."""
         told = self.tell(x)
         told = torch.cat([shifted(told, step, x.shape[-2]) for step in self.steps], 1)
-        x = x + relu(self.told_scale(self.told(told)))
-        return x + self.conclude(relu(self.around_scale(self.around(x))))
+        x = x + relu_(self.told_scale(self.told(told)))
+        return x + self.conclude(relu_(self.around_scale(self.around(x))))
 
 
 class SalienceNetwork(nn.Module):
@@ -117,6 +117,11 @@ class SalienceNetwork(nn.Module):
         self.judge = nn.Conv2d(config.channels, 2, (3, 1), padding=(1, 0))
         # Few candidates are sung at any time: begin by saying so.
         nn.init.constant_(self.judge.bias, -4.0)
+
+    @property
+    def reach_frames(self) -> int:
+        """So many frames on either side have a say, a pair of them to be sure at the ends."""
+        return 2 * (sum(frames for _, frames in self.config.reach) + 1)
 
     def forward(self, features: Float[Tensor, "B C F T"]) -> Float[Tensor, "B G T"]:
         """Return the logits of every candidate being sounded, from what :func:`spectral_features` returns."""
@@ -163,10 +168,16 @@ def spectral_features(
 def contrasted(power: Float[Tensor, "B F T"], per_octave: int) -> Float[Tensor, "B 2 F T"]:
     """Return power in bels above 10⁻⁷, and how far it stands out of the two octaves and quarter of a second around."""
     bels = torch.log10(power + 1e-7) + 7
-    wide = 2 * per_octave + 1
-    around = avg_pool2d(bels[:, None], (wide, 1), 1, (per_octave, 0), count_include_pad=False)[:, 0]
-    around = avg_pool1d(around, 31, 1, 15, count_include_pad=False)
+    around = avg_pool1d(_mean_around(bels, per_octave), 31, 1, 15, count_include_pad=False)
     return torch.stack([0.4 * bels - 1, bels - around], 1)
+
+
+def _mean_around(x: Float[Tensor, "B F T"], reach: int) -> Float[Tensor, "B F T"]:
+    """Return the mean of so many rows above and below and of that between."""
+    rows = torch.arange(x.shape[1], device=x.device)
+    above, below = (rows + reach + 1).clamp_max(len(rows)), (rows - reach).clamp_min(0)
+    total = nn.functional.pad(x.cumsum(1), (0, 0, 1, 0))
+    return (total[:, above] - total[:, below]) / (above - below)[:, None]
 
 
 __all__ = ["COMPETING", "Layer", "NetworkConfig", "SalienceNetwork", "contrasted", "network_of", "spectral_features"]

@@ -174,14 +174,14 @@ def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rat
     half = round(WINDOW_S * sample_rate / 2)
     window = torch.hann_window(2 * half).to(torch.complex64)
     centre = torch.from_numpy(np.round(times_s * sample_rate).astype(int))
-    # Indices into the signal padded by half a window and the distance on either side.
-    gathered = centre[:, None] + torch.arange(2 * half) + apart
+    # Frames begin so many samples later in the signal padded by half a window and the distance on either side.
+    after, before = centre + 2 * apart, centre
     turning = []
     for k in range(1, PARTIALS + 1):
         turned = (-k * phi).remainder(2 * torch.pi).float()
         demodulated = torch.nn.functional.pad(torch.polar(alone_S, turned), (half + apart, half + apart))
-        after, before = (demodulated[gathered + shift] @ window for shift in (apart, -apart))
-        turning.append(after * before.conj())
+        framed = demodulated.unfold(0, 2 * half, 1)
+        turning.append((framed[after] @ window) * (framed[before] @ window).conj())
     return torch.stack(turning)
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad, relu
+from torch.nn.functional import pad, relu, relu_
+
+from ..dsp.pieces import in_pieces
 
 SEEN = 10
 """Channels that are seen of a voice."""
@@ -22,6 +24,9 @@ RINGING_FRAMES = (2.0, 8.0)
 
 MOST = 6.0
 """Largest log gain of a bin, up and down."""
+
+AT_ONCE = 1 << 22
+"""Values of a layer that are computed at once where nothing is learned."""
 
 
 class Around(nn.Module):
@@ -36,7 +41,7 @@ class Around(nn.Module):
 
     def forward(self, h: Float[Tensor, "K C F T"]) -> Float[Tensor, "K C F T"]:
         """Return the next layer's input."""
-        return h + self.out(relu(self.around(relu(h))))
+        return h + self.out(relu_(self.around(relu(h))))
 
 
 class Gains(nn.Module):
@@ -53,6 +58,7 @@ class Gains(nn.Module):
     def __init__(self, seen: int, channels: int, dilations: tuple[int, ...], most: float) -> None:
         super().__init__()
         self.most = most
+        self.reach_frames = 1 + sum(1 + dilation for dilation in dilations)
         self.entry = nn.Conv2d(seen, channels, 3, padding=1)
         self.layers = nn.Sequential(*(Around(channels, dilation) for dilation in dilations))
         self.answer = nn.Conv2d(channels, 1, 1)
@@ -64,6 +70,13 @@ class Gains(nn.Module):
 
         Unlike powers they bear the convolutions to be computed in bfloat16.
         """
+        if torch.is_grad_enabled():
+            return self._said(seen_BNCFT, low_precision)
+        batch, voices, _, rows, _ = seen_BNCFT.shape
+        length = max(4 * self.reach_frames, AT_ONCE // (batch * voices * rows * self.entry.out_channels))
+        return in_pieces(lambda seen: self._said(seen, low_precision), seen_BNCFT, self.reach_frames, length)
+
+    def _said(self, seen_BNCFT: Tensor, low_precision: bool) -> Tensor:
         flat = seen_BNCFT.flatten(0, 1).to(memory_format=torch.channels_last)
         with torch.autocast(flat.device.type, torch.bfloat16, enabled=low_precision):
             logs = self.answer(relu(self.layers(self.entry(flat)))).to(flat.dtype)
