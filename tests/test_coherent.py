@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from partbook.coherent import INTERLEAVED, coherent, measured_coherence, solve_positive
@@ -29,6 +30,30 @@ def test_images_sum_to_the_mixture():
     for share in (0.0, 0.4, 0.9):
         images = coherent(X, lambda_NFT, combs, torch.full((STFT.bins,), share))
         assert (images.sum(0) - X).abs().max() < 1e-5 * X.abs().max()
+
+
+@pytest.mark.parametrize("place", [(4, 5), (1, 5), (4, 0)])
+def test_an_image_is_the_posterior_mean_given_two_bins_and_two_frames_on_either_side(place):
+    rng, (voices, bins, frames), share = np.random.default_rng(5), (2, 9, 11), 0.6
+    X = rng.standard_normal((bins, frames, 2)) @ (1, 1j)
+    combs = rng.standard_normal((voices, INTERLEAVED, bins, frames, 2)) @ (1, 1j)
+    powers = rng.uniform(0.1, 1, (voices + 1, bins, frames))
+    tensors = (torch.from_numpy(each) for each in (X[None], powers, combs))
+    single = [each.to(torch.complex64 if each.is_complex() else torch.float32) for each in tensors]
+    found = coherent(*single, torch.full((bins,), share))[(slice(None), 0, *place)].numpy()
+
+    f, t = place
+    around = np.s_[..., max(0, f - 2) : f + 3, max(0, t - 2) : t + 3]
+    mean = (np.abs(combs) ** 2).sum(1)
+    prior = np.repeat((share * powers[:voices] / (mean + 1e-3 * mean.max()))[:, f, t], INTERLEAVED)
+    alone = np.concatenate([(1 - share) * powers[:voices], powers[voices:]])
+    noise = np.diag(1 / alone.sum(0)[around].ravel())
+    E = combs[around].reshape(voices * INTERLEAVED, -1).T
+    amplitudes = np.linalg.solve(E.conj().T @ noise @ E + np.diag(1 / prior), E.conj().T @ noise @ X[around].ravel())
+    heard = (amplitudes.reshape(voices, INTERLEAVED) * combs[..., f, t]).sum(1)
+    expected = alone[:, f, t] / alone[:, f, t].sum() * (X[f, t] - heard.sum())
+    expected[:voices] += heard
+    assert np.allclose(found, expected, atol=1e-5)
 
 
 def test_without_coherence_it_is_the_ordinary_filter():

@@ -130,6 +130,17 @@ def test_a_model_alone_is_alone_also_where_f0_is_refined(quartet, monkeypatch, m
     assert np.isfinite(images(found, voices)).all()
 
 
+def test_where_fit_and_network_separate_together_f0_is_refined_as_the_network_hears_it(quartet):
+    stems, tracks, voices = quartet
+    recording = recording_from_array(stems.sum(0)[:RATE], RATE)
+    f0 = {
+        model: separate_voices(recording, voices, f0=tracks, options=Options(model=model)).f0
+        for model in ("both", "network", "fit")
+    }
+    assert all(np.array_equal(f0["both"][voice.id].f0_hz, f0["network"][voice.id].f0_hz) for voice in voices)
+    assert any(not np.array_equal(f0["both"][voice.id].f0_hz, f0["fit"][voice.id].f0_hz) for voice in voices)
+
+
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)
