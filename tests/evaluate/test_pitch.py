@@ -106,6 +106,25 @@ def test_tracks_on_other_grids_score_alike():
     assert min(voice.correct for voice in scores.voices.values()) > 0.98
 
 
+def test_raw_pitch_counts_where_an_unvoiced_voice_would_be_and_nothing_else_does():
+    times_s = 0.01 * np.arange(100)
+    truth = Track(times_s, np.full(100, 220.0), np.ones(100))
+    f0_hz = np.where(times_s < 0.5, 220.0, 0.0)
+    resting_hz = np.where(f0_hz > 0, 0.0, np.where(times_s < 0.75, 221.0, 300.0))
+    plain, told = (
+        score_pitch({"alto": truth}, {"alto": Track(times_s, f0_hz, np.ones(100), resting)})
+        for resting in (None, resting_hz)
+    )
+    assert plain.voices["alto"].raw_pitch == pytest.approx(0.5) and told.voices["alto"].raw_pitch == pytest.approx(0.75)
+    signed_hz = np.where(f0_hz > 0, f0_hz, -resting_hz)
+    found = mir_eval.melody.evaluate(times_s, truth.f0_hz, times_s, signed_hz)
+    assert told.voices["alto"].raw_pitch == pytest.approx(found["Raw Pitch Accuracy"])
+    assert told.voices["alto"].overall == pytest.approx(found["Overall Accuracy"])
+    for name in ("voicing_recall", "missed", "correct", "overall", "f_measure"):
+        assert getattr(told.voices["alto"], name) == getattr(plain.voices["alto"], name)
+    assert (told.f_measure, told.recall) == (plain.f_measure, plain.recall)
+
+
 def test_a_voice_that_never_sounds_has_no_accuracy_but_a_false_alarm():
     references = quartet()
     references["bass"] = changed(references["bass"], f0_hz=0 * references["bass"].f0_hz)

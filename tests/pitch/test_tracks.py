@@ -59,6 +59,19 @@ def test_a_hole_between_frames_is_silence():
     assert not holed.at(np.array([0.2])).confidence.any()
 
 
+def test_where_a_voice_would_be_is_negative_in_files_and_no_f0(tmp_path):
+    told = Track(0.01 * np.arange(4), np.array([220.0, 0, 0, 330]), np.ones(4), np.array([0, 221.0, 0, 0]))
+    np.testing.assert_array_equal(told.signed_hz, [220, -221, 0, 330])
+    write_f0(tmp_path / "f0.csv", told)
+    read = read_f0(tmp_path / "f0.csv")
+    np.testing.assert_array_equal(read.signed_hz, told.signed_hz)
+    np.testing.assert_array_equal(read.f0_hz, told.f0_hz)
+    np.testing.assert_array_equal(read.at(np.array([0.011, 0.021])).signed_hz, [-221, 0])
+    np.testing.assert_array_equal(read.between(0.01, 0.02).signed_hz, [-221, 0])
+    np.testing.assert_array_equal(read.fine(0.005).signed_hz[[0, 2, 4, 6]], told.signed_hz)
+    assert track([220, 0]).signed_hz.tolist() == [220, 0]
+
+
 def test_written_tracks_are_no_coarser_than_8_ms():
     coarse = track([200, 210, 0, 0, 220], step_s=0.025)
     fine = coarse.fine()

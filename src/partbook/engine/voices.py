@@ -277,7 +277,7 @@ def _refined(
 def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
     """Return the old track with the F0 of the new one from one time to another."""
     inside = (old.times_s >= from_s) & (old.times_s < to_s)
-    return Track(old.times_s, np.where(inside, new.f0_hz, old.f0_hz), old.confidence)
+    return replace(old, f0_hz=np.where(inside, new.f0_hz, old.f0_hz))
 
 
 def _singer(

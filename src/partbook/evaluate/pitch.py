@@ -13,6 +13,9 @@ wrong     none of these
 missed    the estimate is unvoiced
 ========  =====================================================================================
 
+Raw pitch and raw chroma accuracy count the pitch whatever is said of voicing: an unvoiced frame is right there if its
+track says where the voice would be (:attr:`~partbook.pitch.tracks.Track.resting_hz`). Everything else counts what is voiced.
+
 Tracks are compared at common times, ``hop_s`` apart; the tolerance is half a semitone unless said otherwise.
 """
 
@@ -150,9 +153,10 @@ def score_pitch(
     reference_NT = np.stack([references[name].at(times_s).f0_hz for name in names])
     tracks = [estimates[name].at(times_s) if name in estimates else silent for name in names]
     estimate_NT = np.stack([track.f0_hz for track in tracks])
+    signed_NT = np.stack([track.signed_hz for track in tracks])
     classes = [frame_classes(reference_NT, estimate_NT[n], n, tolerance_cents) for n in range(len(names))]
     voices = {
-        name: _voice_scores(mir_eval, times_s, reference_NT[n], estimate_NT[n], classes[n], tolerance_cents)
+        name: _voice_scores(mir_eval, times_s, reference_NT[n], signed_NT[n], classes[n], tolerance_cents)
         for n, name in enumerate(names)
     }
     precision, recall = _multi_f0(mir_eval, times_s, reference_NT, estimate_NT, tolerance_cents)
@@ -232,18 +236,18 @@ def _voice_scores(
     mir_eval: ModuleType,
     times_s: np.ndarray,
     reference: np.ndarray,
-    estimate: np.ndarray,
+    signed: np.ndarray,
     classes: np.ndarray,
     tolerance_cents: float,
 ) -> VoicePitch:
-    melody = mir_eval.melody
+    melody, estimate = mir_eval.melody, np.maximum(signed, 0)
     voiced = int((reference > 0).sum())
     shares = {c: _share((classes == c).sum(), voiced) for c in ("correct", "swapped", "octave", "wrong", "missed")}
     with warnings.catch_warnings():
         # mir_eval warns where a rate of no frames has to be something; such rates are NaN below.
         warnings.simplefilter("ignore")
         reference_voicing, reference_cent, voicing, cent = melody.to_cent_voicing(
-            times_s, reference, times_s, np.maximum(estimate, 0)
+            times_s, reference, times_s, signed
         )
         series = reference_voicing, reference_cent, voicing, cent
         raw_pitch = melody.raw_pitch_accuracy(*series, cent_tolerance=tolerance_cents)

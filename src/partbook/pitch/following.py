@@ -14,6 +14,7 @@ from ..progress import OnProgress, Progress
 from .candidates import NO_EVIDENCE, Candidates, cents
 from .combs import comb_candidates
 from .decode import DecodeConfig, joint_path
+from .proposals import proposed
 from .heard import network_candidates
 from .tracks import Track
 
@@ -76,7 +77,11 @@ def followed(candidates: Candidates, voices: tuple[Voice, ...], config: DecodeCo
     path_hz, chosen = _decoded(candidates, voices, found, closer)
     confidence = 1 / (1 + np.exp(-chosen))
     confidence = np.where(path_hz > 0, confidence, 1 - confidence)
-    return {voice.id: Track(candidates.times_s, path_hz[:, n], confidence[:, n]) for n, voice in enumerate(voices)}
+    resting_NT = np.where(path_hz.T > 0, 0.0, proposed(path_hz.T, candidates))
+    return {
+        voice.id: Track(candidates.times_s, path_hz[:, n], confidence[:, n], resting_NT[n])
+        for n, voice in enumerate(voices)
+    }
 
 
 def expected_registers(candidates: Candidates, voices: tuple[Voice, ...]) -> list[float]:

@@ -24,7 +24,7 @@ choir's partials, in a room, wander more than its period.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -139,7 +139,7 @@ def refined(
     def moved(errors_cents: np.ndarray, certainty: np.ndarray) -> Track:
         f0_hz = track.f0_hz.copy()
         f0_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, config.stiffness * finer) / 1200)
-        return Track(track.times_s, f0_hz, track.confidence)
+        return replace(track, f0_hz=f0_hz)
 
     period_cents, repeats = period_errors(times_s, f0_hz, alone_S, sample_rate)
     odds = repeats**2 / (1 - repeats.clip(0, 0.999) ** 2)
@@ -164,7 +164,7 @@ def finer_in_glides(track: Track, finer: Track) -> Track:
     glides = np.pad(moved, half) > GLIDE_CENTS_PER_S * GLIDE_S
     # The corners at both ends belong to it.
     glides = maximum_filter1d(glides, 2 * half + 1) & voiced & (finer.f0_hz > 0)
-    return Track(track.times_s, np.where(glides, finer.f0_hz, track.f0_hz), track.confidence)
+    return replace(track, f0_hz=np.where(glides, finer.f0_hz, track.f0_hz))
 
 
 def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rate: float, apart: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,7 @@ def in_recording(
 ) -> Tracks:
     """Return tracks that count from the start of a stretch with times from the start of the whole recording."""
     start_s = recording.start / recording.sample_rate
-    moved = [Track(np.add(t.times_s, start_s), t.f0_hz, t.confidence) for t in (tracks[v.id] for v in voices)]
+    moved = [replace(tracks[voice.id], times_s=np.add(tracks[voice.id].times_s, start_s)) for voice in voices]
     return Tracks(voices, tuple(moved), tuple(messages))
 
 

@@ -5,7 +5,8 @@ Files
 One line per frame: seconds, Hz and possibly a confidence, separated by ``,`` ``;`` tab or space (with ``;`` a decimal
 comma is understood). A first line of words is a header; lines that begin with ``#`` are comments, except that
 ``# start_s 12.5`` says that the times count from 12.5 s of the recording, as in the files of an excerpt.
-Conventions: 0, negative or NaN means unvoiced; times increase.
+Conventions: 0, negative or NaN means unvoiced; times increase. A negative value is where the voice would be if it
+sounded, as pYIN and ``mir_eval`` have it: raw pitch accuracy counts the pitch whatever is said of voicing.
 """
 
 from __future__ import annotations
@@ -39,11 +40,20 @@ class Track:
         Fundamental frequency in Hz, 0 where unvoiced, shape (T,).
     confidence
         Between 0 and 1, shape (T,).
+    resting_hz
+        Where an unvoiced voice would be if it sounded, in Hz, 0 where nothing is known of that, shape (T,); None where
+        nothing is known anywhere.
     """
 
     times_s: np.ndarray
     f0_hz: np.ndarray
     confidence: np.ndarray
+    resting_hz: np.ndarray | None = None
+
+    @property
+    def signed_hz(self) -> np.ndarray:
+        """F0 in Hz where voiced, and minus the pitch at which the voice would be elsewhere, shape (T,)."""
+        return self.f0_hz if self.resting_hz is None else np.where(self.f0_hz > 0, self.f0_hz, -self.resting_hz)
 
     @property
     def step_s(self) -> float:
@@ -91,12 +101,14 @@ class Track:
         log_hz = np.log(np.where(f0_hz > 0, f0_hz, 1.0))
         glide_hz = np.exp((1 - share) * log_hz[left] + share * log_hz[right])
         confidence = np.interp(times_s, grid_s, self.confidence)
-        return Track(times_s, np.where(close, glide_hz, held_hz), np.where(near | close, confidence, 0.0))
+        resting_hz = None if self.resting_hz is None else np.where(near, self.resting_hz[nearest], 0.0)
+        return Track(times_s, np.where(close, glide_hz, held_hz), np.where(near | close, confidence, 0.0), resting_hz)
 
     def between(self, from_s: float, to_s: float) -> Track:
         """Return the frames from one time to another, with times that count from the first."""
         inside = (self.times_s >= from_s) & (self.times_s <= to_s)
-        return Track(self.times_s[inside] - from_s, self.f0_hz[inside], self.confidence[inside])
+        resting_hz = None if self.resting_hz is None else self.resting_hz[inside]
+        return Track(self.times_s[inside] - from_s, self.f0_hz[inside], self.confidence[inside], resting_hz)
 
     def fine(self, step_s: float = WRITTEN_STEP_S) -> Track:
         """Return the track with further frames wherever two are more than ``step_s`` apart."""
@@ -140,17 +152,22 @@ def read_f0(path: str | Path) -> Track:
     if not np.isfinite(times_s).all() or len(backwards):
         frame = int(backwards[0]) + 1 if len(backwards) else 0
         raise TrackError("times that increase", f"{times_s[frame]:g} s after {times_s[frame - 1]:g} s in '{path}'")
-    voiced = np.isfinite(f0_hz) & (f0_hz > 0)
-    return Track(times_s + start_s, np.where(voiced, f0_hz, 0.0), np.clip(np.nan_to_num(confidence), 0, 1))
+    f0_hz = np.where(np.isfinite(f0_hz), f0_hz, 0.0)
+    confidence = np.clip(np.nan_to_num(confidence), 0, 1)
+    resting_hz = np.maximum(-f0_hz, 0) if (f0_hz < 0).any() else None
+    return Track(times_s + start_s, np.maximum(f0_hz, 0), confidence, resting_hz)
 
 
 def write_f0(path: str | Path, track: Track, start_s: float = 0.0) -> None:
-    """Write ``time,frequency,confidence``; above 0, ``start_s`` is noted as the time at which the recording begins."""
+    """Write ``time,frequency,confidence``, negative where unvoiced, or 0 if nothing is known of the pitch there.
+
+    Above 0, ``start_s`` is noted as the time at which the recording begins.
+    """
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
         if start_s:
             file.write(f"# start_s {start_s:.6f}\n")
         file.write("time,frequency,confidence\n")
-        for row in zip(track.times_s, track.f0_hz, track.confidence, strict=True):
+        for row in zip(track.times_s, track.signed_hz, track.confidence, strict=True):
             file.write("{:.6f},{:.4f},{:.4f}\n".format(*row))
 
 
