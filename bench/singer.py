@@ -29,6 +29,7 @@ from partbook.evaluate.separation import is_silent, si_sdr
 from partbook.evaluate.spectral import mel_cepstral_distance
 from partbook.pitch.tracks import Track, read_f0, within
 from partbook.separate import separate
+from partbook.train.parallel import low_precision_pays
 from partbook.train.recipes import read_recipe
 from partbook.train.singer import SingerTask
 
@@ -137,6 +138,7 @@ def training_step(steps: int = 5) -> Mapping[str, float]:
     """
     torch.set_num_threads(1)
     recipe = read_recipe("singer", "singer")
+    low_precision = recipe.loop.low_precision and low_precision_pays(torch.device("cpu"))
     config = replace(recipe.settings, pieces=4, seconds=4.0, voices=(4,))
     batches = max(1, SCENES // config.scenes)
     with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +152,7 @@ def training_step(steps: int = 5) -> Mapping[str, float]:
             ready = time.process_time()
             optimiser.zero_grad()
             for batch in drawn:
-                with torch.autocast("cpu", torch.bfloat16, enabled=recipe.loop.low_precision):
+                with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
                     loss, _ = task.loss(batch)
                 (loss / batches).backward()
             optimiser.step()

@@ -60,6 +60,22 @@ def logged(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
 
 
+@pytest.mark.parametrize(("capability", "low"), [("AVX2", False), ("DEFAULT", False), ("AVX512", True)])
+def test_low_precision_is_for_processors_that_have_it(tmp_path, monkeypatch, capability, low):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    task, seen = Line(), []
+    loss = task.loss
+
+    def noted(batch):
+        if task.model.training:
+            seen.append(torch.is_autocast_enabled("cpu"))
+        return loss(batch)
+
+    task.loss = noted
+    train(task, replace(CONFIG, steps=2, low_precision=True), tmp_path)
+    assert set(seen) == {low}
+
+
 @pytest.mark.parametrize("step", [1, 4, 7, 20, 25])
 @pytest.mark.parametrize("low_precision", [False, True])
 def test_a_killed_run_goes_on_to_the_bit(tmp_path, step, low_precision):

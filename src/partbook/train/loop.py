@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..errors import InputError, OptionError
 from ..progress import OnProgress, Progress
 from .checkpoint import load_checkpoint, save_checkpoint
-from .parallel import ALONE, Team
+from .parallel import ALONE, Team, low_precision_pays
 
 _PATIENCE = 20
 """Steps in a row without a finite loss before giving up."""
@@ -52,7 +52,7 @@ class LoopConfig:
     seed
         Of everything.
     low_precision
-        Whether products are computed in bfloat16.
+        Whether products are computed in bfloat16, where the device has such products.
     batches
         How many batches make a step, one after the other: the memory is that of one.
     """
@@ -217,9 +217,10 @@ def _step(
     held = [buffer.clone() for buffer in task.model.buffers()]
     optimizer.zero_grad(set_to_none=True)
     losses, told = [], []
+    low_precision = config.low_precision and low_precision_pays(device)
     for number in range(step * config.batches, (step + 1) * config.batches):
         batch = moved(task.batch(config.seed, team.number(number)), device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.low_precision):
+        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
             loss, parts = task.loss(batch)
         (loss / config.batches).backward()
         losses.append(loss.detach())
