@@ -14,7 +14,7 @@ missed    the estimate is unvoiced
 ========  =====================================================================================
 
 Raw pitch and raw chroma accuracy count the pitch whatever is said of voicing: an unvoiced frame is right there if its
-track says where the voice would be (:attr:`~partbook.pitch.tracks.Track.resting_hz`). Everything else counts what is voiced.
+track says where the voice would be (:attr:`~partbook.pitch.tracks.Track.resting_hz`). All else counts what is voiced.
 
 Tracks are compared at common times, ``hop_s`` apart; the tolerance is half a semitone unless said otherwise.
 """
@@ -246,9 +246,7 @@ def _voice_scores(
     with warnings.catch_warnings():
         # mir_eval warns where a rate of no frames has to be something; such rates are NaN below.
         warnings.simplefilter("ignore")
-        reference_voicing, reference_cent, voicing, cent = melody.to_cent_voicing(
-            times_s, reference, times_s, signed
-        )
+        reference_voicing, reference_cent, voicing, cent = melody.to_cent_voicing(times_s, reference, times_s, signed)
         series = reference_voicing, reference_cent, voicing, cent
         raw_pitch = melody.raw_pitch_accuracy(*series, cent_tolerance=tolerance_cents)
         raw_chroma = melody.raw_chroma_accuracy(*series, cent_tolerance=tolerance_cents)

@@ -14,8 +14,8 @@ from ..progress import OnProgress, Progress
 from .candidates import NO_EVIDENCE, Candidates, cents
 from .combs import comb_candidates
 from .decode import DecodeConfig, joint_path
-from .proposals import proposed
 from .heard import network_candidates
+from .proposals import proposed
 from .tracks import Track
 
 Hearing = Callable[[Recording, OnProgress | None], Candidates]

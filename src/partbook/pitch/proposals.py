@@ -93,7 +93,7 @@ def _held(path_hz: np.ndarray, before: float, after: float, times_s: np.ndarray,
 def _path(
     pitch_TC: np.ndarray, gain_TC: np.ndarray, ends: Sequence[float | None], config: ProposalConfig
 ) -> np.ndarray:
-    """Return the pitch (T,) of the best path through the candidates of a pause, from one end, if known, to the other."""
+    """Return the pitch (T,) of the best path through the candidates of a pause, from end to end where known."""
     best_TC = np.argsort(-gain_TC, 1)[:, : config.most_candidates]
     pitch_TC, gain_TC = (np.take_along_axis(each, best_TC, 1) for each in (pitch_TC, gain_TC))
 
