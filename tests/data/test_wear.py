@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partbook.data import wear
-from partbook.data.wear import coded, coloured, in_some_room, noisy, overloaded, swelled, transposed, worn
+from partbook.data.wear import coded, coloured, in_sections, in_some_room, noisy, overloaded, swelled, transposed, worn
 
 RATE, HOP = 16_000, 128
 
@@ -136,6 +136,36 @@ def test_wear_changes_nothing_that_it_is_given(parts, rng):
     worn(parts[0], RATE, rng)
     transposed(*parts, 1.1)
     assert np.array_equal(parts[0], before)
+
+
+def test_a_section_is_its_loudest_singer_and_softer_ones_beside(rng):
+    """The line of a steady tone stays the loudest; what joins it lies near, within 60 cents and 60 ms, and as far below
+    as was drawn."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
+    tone[: RATE // 2] = tone[-RATE // 2 :] = 0
+    parts_NS = np.stack([tone, np.zeros_like(tone)])
+    for _ in range(8):
+        together = in_sections(parts_NS, RATE, rng, (-20.0, -20.0))
+        assert not together[1].any()
+        others = together[0] - tone
+        assert -32 < level_db(others) - level_db(tone) < -8
+        assert not others[: int(0.43 * RATE)].any() and not others[-int(0.43 * RATE) :].any()
+        hz, power = scipy.signal.welch(others[RATE // 2 : -RATE // 2], RATE, nperseg=8192)
+        near = np.abs(1200 * np.log2(np.maximum(hz, 1) / 440)) < 150
+        assert power[near].sum() > 0.95 * power.sum()
+        hz, power = scipy.signal.welch(together[0], RATE, nperseg=8192)
+        assert abs(hz[power.argmax()] - 440) < 3
+
+
+def test_sections_are_drawn_as_often_as_asked_and_otherwise_nothing_changes(parts, monkeypatch):
+    plain = [worn(parts[0], RATE, np.random.default_rng(seed)) for seed in range(30)]
+    drawn = []
+    monkeypatch.setattr(wear, "in_sections", lambda parts, rate, rng, level: drawn.append(level) or parts)
+    again = [worn(parts[0], RATE, np.random.default_rng(seed), 0.0) for seed in range(30)]
+    assert not drawn and all(np.array_equal(a, b) for a, b in zip(plain, again, strict=True))
+    for seed in range(60):
+        worn(parts[0], RATE, np.random.default_rng(seed), 0.5)
+    assert 15 < len(drawn) < 45
 
 
 def test_now_and_then_a_recording_is_harsh(parts, monkeypatch):

@@ -38,6 +38,25 @@ def test_the_loss_sees_recordings_of_several_voices_never_one(task):
     assert len(task.scenes(np.random.default_rng(0), 3, lambda: 0).groups) == 1
 
 
+def test_the_others_of_a_section_belong_to_its_voice(renders, monkeypatch):
+    """What joins a voice is in its recording as well as in the mixture, and its F0 stays that of one singer."""
+    joined = []
+
+    def noted(parts_NS, rate, rng, level_db):
+        joined.append(level_db)
+        return 2 * parts_NS
+
+    monkeypatch.setattr("partbook.train.singer.in_sections", noted)
+    alone = SingerTask(replace(SMALL, rests=0.0), renders)
+    together = SingerTask(replace(SMALL, rests=0.0, sections=1.0), renders)
+    plain = alone.batch(0, 0)
+    assert not joined
+    section = together.batch(0, 0)
+    assert len(joined) == SMALL.scenes
+    assert torch.allclose(section.recordings_GBFT, 2 * plain.recordings_GBFT, atol=1e-4)
+    assert torch.equal(section.f0_hz, plain.f0_hz)
+
+
 def test_powers_are_never_of_low_precision(renders):
     task = SingerTask(SMALL, renders)
     batch, losses = task.batch(0, 0), []

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from ..data.wear import coded, coloured, in_some_room, noisy
+from ..data.wear import USUAL, coded, coloured, in_sections, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
 from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, cross_power, judged, over_rounds
@@ -61,6 +61,8 @@ class SingerTaskConfig:
         Least and most standard deviation of the levels of a scene's voices: where it is large, some lead.
     rests
         Share of voices that pause for a while, so that the others are heard in smaller company.
+    sections
+        Share of scenes in which every voice is a section, of which one sings louder than the others.
     in_room
         Share of scenes in a room.
     coded
@@ -88,6 +90,7 @@ class SingerTaskConfig:
     earlier: float = EARLIER
     level_db: tuple[float, float] = (2.0, 10.0)
     rests: float = 0.5
+    sections: float = 0.0
     in_room: float = 0.4
     f0_cents: float = 6.0
     f0_gaps: int = 3
@@ -199,6 +202,8 @@ class SingerTask:
         parts_NS, f0_NT = resting(parts_NS, f0_NT, self.config.rests, rng)
         parts_NS = parts_NS * 10 ** (rng.normal(0, rng.uniform(*self.config.level_db), (voices, 1)) / 20)
         parts_NS = coloured(parts_NS, RATE, rng.uniform(0.5, 4.5), rng)
+        if rng.random() < self.config.sections:
+            parts_NS = in_sections(parts_NS, RATE, rng, USUAL.colleagues_db)
         if rng.random() < self.config.in_room:
             parts_NS = in_some_room(parts_NS, RATE, rng)
         mixture_S = parts_NS.sum(0)
