@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 
 import mido
@@ -168,3 +169,25 @@ def test_f0_alone_is_that_of_a_separation(here):
     assert tracks["bass"].median_hz == pytest.approx(130.8, rel=0.003)
     with pytest.raises(OptionError):
         partbook.track_into(here / "tracked", here / "mix.wav", formats=["pdf"])
+
+
+def test_a_voice_that_rests_is_negative_in_its_table_and_nowhere_else(here):
+    """What is told of it changes no stem: separated with the tables, the stems are those of voiced frames alone."""
+    times_s = np.arange(16_000) / 8000
+    voices = [sum(np.cos(2 * np.pi * k * f * times_s) / k for k in range(1, 9)) for f in (392.0, 130.8)]
+    voices[0] *= (times_s < 0.8) | (times_s > 1.2)
+    soundfile.write(here / "mix.wav", 0.1 * sum(voices), 8000)
+    folder = partbook.track_into(here / "tracked", here / "mix.wav", voices="SB", formats=("csv", "tsv"))
+    seconds, f0_hz = np.loadtxt(folder / "f0" / "soprano.csv", delimiter=",", skiprows=1, usecols=(0, 1)).T
+    assert (f0_hz[(seconds > 0.9) & (seconds < 1.1)] < 0).all()
+    assert -f0_hz[(seconds > 0.88) & (seconds < 0.9)] == pytest.approx(392, rel=0.02)
+    _, ragged = mir_eval.io.load_ragged_time_series(str(folder / "mix_f0.tsv"))
+    assert all((each > 0).all() for each in ragged)
+    tables = sorted((folder / "f0").glob("*.csv"))
+    told = partbook.separate(here / "mix.wav", voices="SB", f0=tables)
+    for table in tables:
+        table.write_text(re.sub(r",-[\d.]+,", ",0,", table.read_text()))
+    plain = partbook.separate(here / "mix.wav", voices="SB", f0=tables)
+    for id in ("soprano", "bass"):
+        np.testing.assert_array_equal(told[id], plain[id])
+    assert told.f0["soprano"].resting_hz.any()

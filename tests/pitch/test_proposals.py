@@ -58,6 +58,15 @@ def test_the_candidate_of_the_own_register_is_likelier_than_another():
     np.testing.assert_allclose(where[:, 100:], [[580] * 100, [130] * 100])
 
 
+def test_what_another_voice_sings_is_no_evidence_for_one_that_rests():
+    """The other voice's line is by far the loudest; that which nobody sings is where the resting voice would be."""
+    f0_NT = np.stack([sung(600, 0, 50), sung(300, 0, 200)])
+    where = proposed(f0_NT, heard(300, 580, evidence=(6.0, -1.0)))
+    np.testing.assert_allclose(where[0, 100:], 580)
+    alone = proposed(f0_NT[:1], heard(300, 580, evidence=(6.0, -1.0)))
+    np.testing.assert_allclose(alone[0, 100:], 300)
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.3])
 def test_transposing_all_transposes_what_is_proposed(factor, rng):
     f0_hz, f0_T = 200 * 2 ** rng.uniform(0, 1, (200, 4)), sung(300, 40, 90)

@@ -2,7 +2,7 @@
 
 Jointly decoded tracks are unvoiced where a voice rests, and also where it was overheard. There a voice is said to go on
 where it was or will be, for about a tenth of a second, and beyond that to be on the candidates that suit it best: the
-most plausible path through them between the voiced frames before and after, whoever else may be there.
+most plausible path through them between the voiced frames before and after.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .candidates import NO_EVIDENCE, Candidates, cents
+
+CLAIMED_CENTS = 50.0
+"""A candidate so near to another voice is that voice's."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def proposed(f0_NT: np.ndarray, candidates: Candidates, config: ProposalConfig |
     config = config or ProposalConfig()
     pitch_TC, evidence_TC = cents(candidates.f0_hz), candidates.evidence
     proposed_NT = f0_NT.astype(float)
-    for f0_T in proposed_NT:
+    for f0_T, others_MT in ((f0_T, np.delete(f0_NT, n, 0)) for n, f0_T in enumerate(proposed_NT)):
         voiced_T = f0_T > 0
         if not voiced_T.any():
             continue
@@ -74,12 +77,20 @@ def proposed(f0_NT: np.ndarray, candidates: Candidates, config: ProposalConfig |
         for first, last in edges.reshape(-1, 2):
             pause = slice(first, last)
             before, after = f0_T[first - 1] if first else 0.0, f0_T[last] if last < len(f0_T) else 0.0
-            gain_TC = evidence_TC[pause] - 0.5 * ((pitch_TC[pause] - register) / config.register_cents) ** 2
+            away_TC = (pitch_TC[pause] - register) / config.register_cents
+            gain_TC = _unclaimed(evidence_TC[pause], pitch_TC[pause], others_MT[:, pause]) - 0.5 * away_TC**2
             ends = [cents(each) if each else None for each in (before, after)]
             path_hz = 10 * 2 ** (_path(pitch_TC[pause], gain_TC, ends, config) / 1200)
             path_hz[evidence_TC[pause].max(1) <= NO_EVIDENCE] = 0.0
             f0_T[pause] = _held(path_hz, before, after, candidates.times_s[pause], config.held_s)
     return proposed_NT
+
+
+def _unclaimed(evidence_TC: np.ndarray, pitch_TC: np.ndarray, others_MT: np.ndarray) -> np.ndarray:
+    """Return evidence of which none is left for what others are heard to sing; a voice may still join them."""
+    others_hz = np.where(others_MT > 0, others_MT, np.inf).T[:, None]
+    claimed_TC = (np.abs(pitch_TC[..., None] - cents(others_hz)) < CLAIMED_CENTS).any(-1)
+    return np.where(claimed_TC, np.minimum(evidence_TC, 0.0), evidence_TC)
 
 
 def _held(path_hz: np.ndarray, before: float, after: float, times_s: np.ndarray, held_s: float) -> np.ndarray:
