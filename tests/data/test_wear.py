@@ -157,17 +157,6 @@ def test_a_section_is_its_loudest_singer_and_softer_ones_beside(rng):
         assert abs(hz[power.argmax()] - 440) < 3
 
 
-def test_sections_are_drawn_as_often_as_asked_and_otherwise_nothing_changes(parts, monkeypatch):
-    plain = [worn(parts[0], RATE, np.random.default_rng(seed)) for seed in range(30)]
-    drawn = []
-    monkeypatch.setattr(wear, "in_sections", lambda parts, rate, rng, level: drawn.append(level) or parts)
-    again = [worn(parts[0], RATE, np.random.default_rng(seed), 0.0) for seed in range(30)]
-    assert not drawn and all(np.array_equal(a, b) for a, b in zip(plain, again, strict=True))
-    for seed in range(60):
-        worn(parts[0], RATE, np.random.default_rng(seed), 0.5)
-    assert 15 < len(drawn) < 45
-
-
 def test_now_and_then_a_recording_is_harsh(parts, monkeypatch):
     drawn = []
     monkeypatch.setattr(wear, "in_some_room", lambda parts, rate, rng, kind: drawn.append(kind) or parts)

@@ -62,28 +62,6 @@ def partbook(capsys, tmp_path, renders, monkeypatch):
     return command
 
 
-def test_a_recipe_may_begin_with_another_that_is_carried_out_before(recipe, renders, tmp_path):
-    """Without a learning rate to speak of, what comes out is what the first recipe left."""
-    still = replace(recipe.loop, steps=1, learning_rate=1e-12, weight_decay=0.0)
-    second = replace(recipe, name="second", loop=still, begin=str(tmp_path / "mine.toml"))
-    trained = run(second, tmp_path / "out" / "second", renders)
-    first = load_file(tmp_path / "out" / "mine" / "mine.safetensors")
-    found = load_file(trained.folder / "second.safetensors")
-    for name in (each for each in first if "running" not in each and "tracked" not in each):
-        assert torch.allclose(found[name], first[name], atol=1e-6), name
-    drawn = load_file(
-        run(replace(second, begin="", name="drawn"), tmp_path / "drawn", renders).folder / "drawn.safetensors"
-    )
-    assert not torch.allclose(drawn["look.weight"], first["look.weight"], atol=1e-3)
-
-
-def test_a_recipe_cannot_begin_with_itself_or_another_network(recipe, renders, tmp_path):
-    for begin in (str(tmp_path / "mine.toml"), "pitch-small"):
-        with pytest.raises(InputError, match="another recipe of the same network"):
-            run(replace(recipe, begin=begin), tmp_path / "out", renders)
-    assert not (tmp_path / "out").exists()
-
-
 def test_the_weights_are_a_model_of_the_zoo(recipe, renders, tmp_path, monkeypatch):
     trained = run(recipe, tmp_path / "out", renders)
     told = tomllib.loads((tmp_path / "out" / "models.toml").read_text("utf-8"))["mine"]

@@ -42,8 +42,8 @@ def test_the_others_of_a_section_belong_to_its_voice(renders, monkeypatch):
     """What joins a voice is in its recording as well as in the mixture, and its F0 stays that of one singer."""
     joined = []
 
-    def noted(parts_NS, rate, rng, level_db):
-        joined.append(level_db)
+    def noted(parts_NS, rate, rng):
+        joined.append(rate)
         return 2 * parts_NS
 
     monkeypatch.setattr("partbook.train.singer.in_sections", noted)

@@ -37,8 +37,6 @@ class Wear:
         Largest amplitude of an early reflection.
     overload_share
         How often the mixture is overloaded.
-    colleagues_db
-        Level of the others in a section, relative to the one whose F0 counts.
     """
 
     balance_db: Range = (1, 3.5)
@@ -51,13 +49,15 @@ class Wear:
     longest_rt60_s: float = 2.2
     reflection: float = 0.4
     overload_share: float = 0.05
-    colleagues_db: Range = (-26, -8)
 
 
 USUAL = Wear()
-HARSH = Wear((1, 5), 10, 0.5, (1, 4), (0.5, 6), 2.0, (-6, 14), 2.8, 0.5, 0.1, (-20, -3))
+HARSH = Wear((1, 5), 10, 0.5, (1, 4), (0.5, 6), 2.0, (-6, 14), 2.8, 0.5, 0.1)
 HARSH_SHARE = 0.3
 """How often a recording is a harsh one."""
+
+OTHERS_DB = (-26.0, -8.0)
+"""Level of the others in a section, relative to the one whose F0 counts."""
 
 
 def transposed(parts_NS: np.ndarray, f0_NT: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,14 +103,14 @@ def swelled(parts_NS: np.ndarray, sample_rate: int, depth_db: float, rng: Chance
     return parts_NS * 10 ** (gain_db / 20)
 
 
-def in_sections(parts_NS: np.ndarray, sample_rate: int, rng: Chance, colleagues_db: Range) -> np.ndarray:
+def in_sections(parts_NS: np.ndarray, sample_rate: int, rng: Chance, others_db: Range = OTHERS_DB) -> np.ndarray:
     """Let one to three others join every part in unison, further away than the one whose F0 counts.
 
     They begin and end a little earlier or later, drift from the pitch by themselves and have a vibrato of their own: in
     a choir, or where the singers of a section are recorded together, no partial is a single line.
     """
     times_s = np.arange(parts_NS.shape[1]) / sample_rate
-    loud_db = rng.uniform(*colleagues_db)
+    loud_db = rng.uniform(*others_db)
     together = parts_NS.copy()
     for together_S, part_S in zip(together, parts_NS, strict=True):
         for _ in range(rng.integers(1, 4)):
@@ -174,17 +174,12 @@ def overloaded(mixture_S: np.ndarray, rng: Chance) -> np.ndarray:
     return np.tanh(drive * mixture_S) / drive
 
 
-def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance, sections: float = 0.0) -> np.ndarray:
-    """Return a mixture (S,) of dry parts (N, S) as some recording would hold it.
-
-    In a share of them, ``sections``, every part is sung by several.
-    """
+def worn(parts_NS: np.ndarray, sample_rate: int, rng: Chance) -> np.ndarray:
+    """Return a mixture (S,) of dry parts (N, S) as some recording would hold it."""
     wear = HARSH if rng.random() < HARSH_SHARE else USUAL
     most_db = wear.most_apart_db
     gains_db = np.clip(rng.normal(0, rng.uniform(*wear.balance_db), (len(parts_NS), 1)), -most_db, most_db)
     parts_NS = parts_NS * 10 ** (gains_db / 20)
-    if sections and rng.random() < sections:
-        parts_NS = in_sections(parts_NS, sample_rate, rng, wear.colleagues_db)
     if rng.random() < wear.swell_share:
         parts_NS = swelled(parts_NS, sample_rate, rng.uniform(*wear.swell_db), rng)
     if rng.random() < 0.85:

@@ -42,8 +42,6 @@ class PitchConfig:
         Of a batch.
     transpose_semitones
         Excerpts are played faster or slower by up to this much, half of them.
-    sections
-        Share of excerpts in which every part is a section, of which one sings louder than the others.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -52,7 +50,6 @@ class PitchConfig:
     excerpts: int = 3
     seconds: float = 3.0
     transpose_semitones: float = 3.0
-    sections: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("pieces", "held_out", "excerpts"):
@@ -122,7 +119,7 @@ def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generat
         parts_NS, f0_NT = parts_NS[keep], f0_NT[keep]
     if ratio != 1.0:
         parts_NS, f0_NT = transposed(parts_NS, f0_NT, ratio)
-    mixture_S = worn(parts_NS, rate, rng, config.sections)
+    mixture_S = worn(parts_NS, rate, rng)
     # The level of a whole recording is not quite that of an excerpt.
     level = (np.sqrt((mixture_S**2).mean()) + 1e-9) * 10 ** (rng.uniform(-3, 14) / 20)
     return mixture_S[first * hop :][:samples], level, f0_NT[:, first:][:, : transform.frames(samples)]

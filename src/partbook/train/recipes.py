@@ -3,7 +3,6 @@
 A recipe is TOML whose tables are the settings' dataclasses, key by key::
 
     about = "what the model does"
-    begin = "pitch-first"   # a recipe that is carried out before, and whose weights are the first ones of this
     licence = "under which it may be used, and what it was trained on"
 
     [loop]            # partbook.train.loop.LoopConfig
@@ -81,9 +80,6 @@ class Recipe:
         The model and what it is trained on.
     about, licence
         What the zoo will say of the model.
-    begin
-        Name or file of a recipe of the same kind and network whose weights come first; empty for weights drawn from the
-        seed.
     """
 
     name: str
@@ -92,14 +88,12 @@ class Recipe:
     settings: Any
     about: str = ""
     licence: str = ""
-    begin: str = ""
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value, as tables that JSON can hold."""
         return {
             "about": self.about,
             "licence": self.licence,
-            "begin": self.begin,
             "loop": asdict(self.loop),
             self.kind: asdict(self.settings),
         }
@@ -133,7 +127,7 @@ def read_recipe(text: str, kind: str) -> Recipe:
 
 def recipe_of(told: Mapping[str, Any], name: str, kind: str) -> Recipe:
     """Return the recipe that tables say."""
-    tables = ("about", "licence", "begin", "loop", kind)
+    tables = ("about", "licence", "loop", kind)
     for key in told:
         if key in KINDS and key != kind:
             raise InputError(f"a recipe of {kind}", f"{name}, one of {key}", f"partbook train {key}")
@@ -146,7 +140,6 @@ def recipe_of(told: Mapping[str, Any], name: str, kind: str) -> Recipe:
         _valued(told.get(kind, {}), KINDS[kind].config, kind),
         _valued(told.get("about", ""), str, "about"),
         _valued(told.get("licence", ""), str, "licence"),
-        _valued(told.get("begin", ""), str, "begin"),
     )
 
 

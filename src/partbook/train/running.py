@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
 from ..errors import InputError, OutputError
 from ..progress import OnProgress
@@ -20,7 +18,7 @@ from .corpus import Corpus
 from .joint import JointTask
 from .loop import last_figures, moved, train
 from .parallel import device_of, team
-from .recipes import KINDS, Recipe, read_recipe
+from .recipes import KINDS, Recipe
 from .weights import model_entry, write_model
 
 
@@ -73,8 +71,6 @@ def run(
     corpus = task.opened(on_progress) if isinstance(task, JointTask) else None
     # Whatever cannot be used is told before anything is written.
     task.model.to(place)
-    if recipe.begin:
-        task.model.load_state_dict(_begun(recipe, folder, renders, device, on_progress))
     for each in (folder, renders):
         _made(each)
     try:
@@ -108,17 +104,6 @@ def run(
     if not together.writes:
         return Trained(folder, model_entry(recipe.name, model, kind.network(task), told)[0], figures)
     return Trained(folder, write_model(folder, recipe.name, model, kind.network(task), told), figures)
-
-
-def _begun(
-    recipe: Recipe, folder: Path, renders: Path, device: str, on_progress: OnProgress | None
-) -> Mapping[str, Tensor]:
-    """Return the weights of the recipe that comes before, carried out beside the folder of this one."""
-    first = read_recipe(recipe.begin, recipe.kind)
-    if first.name == recipe.name or asdict(first.settings.network) != asdict(recipe.settings.network):
-        raise InputError("begin with another recipe of the same network", f"{recipe.begin} in {recipe.name}")
-    trained = run(first, folder.parent / first.name, renders, device=device, on_progress=on_progress)
-    return load_file(trained.folder / trained.model.file)
 
 
 def largest_batch(recipe: Recipe, renders: Path, device: torch.device | str = "cpu") -> int:
@@ -157,18 +142,16 @@ def _claim(path: Path, recipe: Recipe) -> None:
         path.write_text(json.dumps(resolved, indent=2) + "\n", "utf-8")
         return
     earlier = json.loads(path.read_text("utf-8"))
-    told, said = (
-        {"begin": each.get("begin", "")} | each.get("loop", {}) | each.get(recipe.kind, {})
-        for each in (resolved, earlier)
-    )
-    # A key that the earlier version did not know of had its default.
-    other = next((key for key in told if told[key] != said.get(key, told[key])), None)
-    if other:
-        raise InputError(
-            f"a folder of the same recipe ({other} = {told[other]})",
-            f"{path.parent} of another ({other} = {said.get(other)})",
-            "--out with another folder",
-        )
+    for table in ("loop", recipe.kind):
+        told, said = resolved[table], earlier.get(table, {})
+        # A key that the earlier version did not know of had its default.
+        other = next((key for key in told if told[key] != said.get(key, told[key])), None)
+        if other:
+            raise InputError(
+                f"a folder of the same recipe ({other} = {told[other]})",
+                f"{path.parent} of another ({other} = {said.get(other)})",
+                "--out with another folder",
+            )
 
 
 def _claim_corpus(path: Path, corpus: Corpus | None) -> None:

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from ..data.wear import USUAL, coded, coloured, in_sections, in_some_room, noisy
+from ..data.wear import coded, coloured, in_sections, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
 from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, cross_power, judged, over_rounds
@@ -203,7 +203,7 @@ class SingerTask:
         parts_NS = parts_NS * 10 ** (rng.normal(0, rng.uniform(*self.config.level_db), (voices, 1)) / 20)
         parts_NS = coloured(parts_NS, RATE, rng.uniform(0.5, 4.5), rng)
         if rng.random() < self.config.sections:
-            parts_NS = in_sections(parts_NS, RATE, rng, USUAL.colleagues_db)
+            parts_NS = in_sections(parts_NS, RATE, rng)
         if rng.random() < self.config.in_room:
             parts_NS = in_some_room(parts_NS, RATE, rng)
         mixture_S = parts_NS.sum(0)
