@@ -63,6 +63,7 @@ def test_where_a_voice_would_be_is_negative_in_files_and_no_f0(tmp_path):
     told = Track(0.01 * np.arange(4), np.array([220.0, 0, 0, 330]), np.ones(4), np.array([0, 221.0, 0, 0]))
     np.testing.assert_array_equal(told.signed_hz, [220, -221, 0, 330])
     write_f0(tmp_path / "f0.csv", told)
+    assert "-0.0" not in (tmp_path / "f0.csv").read_text()
     read = read_f0(tmp_path / "f0.csv")
     np.testing.assert_array_equal(read.signed_hz, told.signed_hz)
     np.testing.assert_array_equal(read.f0_hz, told.f0_hz)

@@ -53,7 +53,8 @@ class Track:
     @property
     def signed_hz(self) -> np.ndarray:
         """F0 in Hz where voiced, and minus the pitch at which the voice would be elsewhere, shape (T,)."""
-        return self.f0_hz if self.resting_hz is None else np.where(self.f0_hz > 0, self.f0_hz, -self.resting_hz)
+        # Zero has no sign.
+        return self.f0_hz if self.resting_hz is None else np.where(self.f0_hz > 0, self.f0_hz, 0.0 - self.resting_hz)
 
     @property
     def step_s(self) -> float:
