@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from partbook.pitch.candidates import NO_EVIDENCE, Candidates
-from partbook.pitch.proposals import ProposalConfig, proposed
+from partbook.pitch.proposals import HELD_S, proposed
 
 STEP_S = 0.008
 
@@ -29,7 +29,7 @@ def test_what_is_voiced_stays_and_all_else_is_somewhere():
 
 def test_a_voice_is_held_a_tenth_of_a_second_and_then_goes_where_something_is_heard():
     where = proposed(sung(300, 0, 50)[None], heard(330, evidence=-1))[0]
-    held = round(ProposalConfig().held_s / STEP_S)
+    held = round(HELD_S / STEP_S)
     np.testing.assert_allclose(where[50 : 50 + held], 300)
     np.testing.assert_allclose(where[50 + held + 1 :], 330)
 
