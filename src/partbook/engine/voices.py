@@ -37,6 +37,9 @@ from ..wiener import extended, masks
 from .adapting import Heard, adapted
 from .singing import blended, sung_power, trained
 
+WHOLE = 1
+"""As many interleaved combs as powers need, which see their sum alone."""
+
 
 def separate_voices(
     recording: Recording,
@@ -164,13 +167,11 @@ def separate_stretch(
     level = power_FT.mean()
     if level <= 0:
         return torch.zeros(len(tracks), *x_MS.shape)
-    combs_NRFT = analysis.combs(tracks, start, samples)
     bins_hz = analysis.bins_hz
-    f0_NT = analysis.f0_hz(tracks, start, samples)
+    combs_NRFT, f0_NT = analysis.combs(tracks, start, samples, WHOLE), analysis.f0_hz(tracks, start, samples)
     lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, options, config, singer)
     scaled_MFT = X_MFT / level.sqrt()
-    if exact is not None:
-        combs_NRFT = analysis.combs(exact, start, samples)
+    combs_NRFT = analysis.combs(tracks if exact is None else exact, start, samples)
     low = int((bins_hz < config.coherent_band_hz).sum())
     full_NFT, low_NRFT = extended(lambda_NFT, analysis.stft.bins), combs_NRFT[:, :, :low]
     share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
@@ -250,7 +251,7 @@ def _refined(
         power_FT = (X_MFT.abs() ** 2).sum(0)
         level = power_FT.mean()
         if level > 0:
-            combs_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1])
+            combs_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1], WHOLE)
             f0_NT = analysis.f0_hz(tracks, cut.read_start, x_MS.shape[-1])
             drawn = replace(options, seed=options.seed + number)
             lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
@@ -302,7 +303,7 @@ def _heard(x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis) ->
     """Return a stretch as the network hears it, in its loudest channel."""
     X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
     loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())]
-    comb_NFT = analysis.combs(tracks, start, x_MS.shape[-1]).sum(1).abs() ** 2
+    comb_NFT = analysis.combs(tracks, start, x_MS.shape[-1], WHOLE).sum(1).abs() ** 2
     return Heard(loudest_FT, comb_NFT, analysis.f0_hz(tracks, start, x_MS.shape[-1]))
 
 
