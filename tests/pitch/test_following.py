@@ -3,7 +3,8 @@ import pytest
 
 from partbook.audio import recording_from_array
 from partbook.ensemble import named_voices
-from partbook.pitch.following import SALIENCES, track_voices
+from partbook.pitch.candidates import Candidates
+from partbook.pitch.following import SALIENCES, followed, moving_registers, track_voices
 
 RATE = 16000
 
@@ -49,3 +50,25 @@ def test_confidence_lies_between_0_and_1_and_silence_is_unvoiced():
     for track in tracks.values():
         assert not track.f0_hz.any()
         assert ((track.confidence >= 0) & (track.confidence <= 1)).all()
+
+
+def test_where_all_voices_are_high_the_inner_ones_are_high_too():
+    # Soprano, tenor and bass go up a fourth. Two candidates are left for the alto: one a fourth up, one where it was.
+    home_hz, high_hz = np.array([440.0, 330.0, 220.0, 165.0]), np.array([587.0, 440.0, 294.0, 220.0])
+    times_s = np.arange(4000) * 0.008
+    high = times_s[:, None] >= 24
+    usual = np.where(high, home_hz[1], 100.0)
+    heard = np.concatenate([np.where(high, high_hz, home_hz), usual], 1)
+    evidence = np.concatenate([np.tile([6.0, 3.0, 6.0, 6.0], (len(heard), 1)), np.where(high, 2.9, -1e4)], 1)
+    voices = named_voices(["soprano", "alto", "tenor", "bass"])
+    tracks = followed(Candidates(times_s, heard, evidence, 4), voices, SALIENCES["network"][1])
+    late = times_s > 26
+    assert [round(float(np.median(track.f0_hz[late]))) for track in tracks.values()] == [587, 440, 294, 220]
+
+
+def test_registers_stay_where_nobody_moves_and_of_voices_that_rest():
+    path_s = np.arange(0, 10, 0.024)
+    path_hz = np.zeros((len(path_s), 2))
+    path_hz[:, 0] = 300.0
+    registers = moving_registers(path_s, path_hz, [250.0, 120.0], np.array([0.0, 5.0, 12.0]))
+    assert np.allclose(registers, [300.0, 120.0])

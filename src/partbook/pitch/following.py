@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from ..audio import Recording
 from ..config import known_salience
@@ -28,6 +29,9 @@ SALIENCES: Mapping[str, tuple[Hearing, DecodeConfig]] = {
     "harmonic": (comb_candidates, DecodeConfig()),
 }
 """How candidates are heard, and how they are decoded: a trained network knows a harmonic from a voice."""
+
+AROUND_S = 2.0
+"""Standard deviation of the time over which the registers of all voices move together."""
 
 
 def track_voices(
@@ -68,11 +72,9 @@ def followed(candidates: Candidates, voices: tuple[Voice, ...], config: DecodeCo
     """Return the jointly best tracks of voices, high to low, through candidates."""
     registers = expected_registers(candidates, voices)
     # Where every voice mostly sings can be told from every third frame.
-    path_hz, _ = _decoded(candidates.thinned(3), voices, registers, config)
-    found = [
-        np.median(each[each > 0]) if (each > 0).any() else start
-        for each, start in zip(path_hz.T, registers, strict=True)
-    ]
+    coarse = candidates.thinned(3)
+    path_hz, _ = _decoded(coarse, voices, np.array(registers), config)
+    found = moving_registers(coarse.times_s, path_hz, registers, candidates.times_s)
     closer = replace(config, register_cents=0.8 * config.register_cents)
     path_hz, chosen = _decoded(candidates, voices, found, closer)
     confidence = 1 / (1 + np.exp(-chosen))
@@ -99,6 +101,46 @@ def expected_registers(candidates: Candidates, voices: tuple[Voice, ...]) -> lis
     return registers
 
 
+def moving_registers(
+    path_s: np.ndarray, path_hz: np.ndarray, registers: Sequence[float], times_s: np.ndarray
+) -> np.ndarray:
+    """Return the register of every voice at all times, in Hz: its median, as far up or down as all voices are there.
+
+    Parts rise and fall together. Where the bass is high and the tenor near it, the tenor is not in its usual place.
+
+    Parameters
+    ----------
+    path_s, path_hz
+        First tracks: times (P,) at equal steps, and F0 (P, V) in Hz, 0 where unvoiced.
+    registers
+        In Hz, of voices that are never voiced.
+    times_s
+        Where registers are wanted, shape (T,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (T, V).
+
+    Examples
+    --------
+    >>> path_s = np.arange(0, 60, 0.1)
+    >>> path_hz = np.where(path_s < 40, 1.0, 1.25)[:, None] * [200.0, 100.0]
+    >>> moving_registers(path_s, path_hz, [150.0, 150.0], np.array([10.0, 50.0])).round().tolist()
+    [[200.0, 100.0], [239.0, 120.0]]
+    """
+    voiced = path_hz > 0
+    usual = np.array(
+        [np.median(f0[f0 > 0]) if (f0 > 0).any() else start for f0, start in zip(path_hz.T, registers, strict=True)]
+    )
+    away = np.where(voiced, cents(np.where(voiced, path_hz, usual)) - cents(usual), 0.0)
+    frames = AROUND_S / (path_s[1] - path_s[0]) if len(path_s) > 1 else 1.0
+    total, count = (gaussian_filter1d(each.sum(1).astype(float), frames, mode="nearest") for each in (away, voiced))
+    # In a pause of all voices nothing is known of it.
+    moved = np.interp(times_s, path_s, total / (count + 0.5))
+    return usual * 2 ** (moved[:, None] / 1200)
+
+
 def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
     """Say through the progress if another number of voices was asked for than is heard."""
     if asked != likely:
@@ -108,15 +150,16 @@ def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
 
 
 def _decoded(
-    candidates: Candidates, voices: tuple[Voice, ...], registers: list[float], config: DecodeConfig
+    candidates: Candidates, voices: tuple[Voice, ...], registers_hz: np.ndarray, config: DecodeConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return F0 (T, V), 0 where unvoiced, and the evidence of what was chosen."""
+    """Return F0 (T, V), 0 where unvoiced, and the evidence of what was chosen; registers are (V,) or (T, V)."""
     f0_hz, evidence = candidates.f0_hz, candidates.evidence
     count = min(config.most_candidates, f0_hz.shape[1])
     pitch, gain = [], []
-    for voice, register_hz in zip(voices, registers, strict=True):
+    registers_TV = np.broadcast_to(registers_hz, (len(f0_hz), len(voices)))
+    for voice, register_T in zip(voices, registers_TV.T, strict=True):
         inside = (f0_hz >= voice.low_hz) & (f0_hz <= voice.high_hz)
-        away = (cents(f0_hz) - cents(register_hz)) / config.register_cents
+        away = (cents(f0_hz) - cents(register_T)[:, None]) / config.register_cents
         own = np.where(inside, evidence - 0.5 * away**2, NO_EVIDENCE)
         best = np.argsort(-own, 1)[:, :count]
         pitch.append(np.take_along_axis(f0_hz, best, 1))
