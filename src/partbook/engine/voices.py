@@ -168,10 +168,11 @@ def separate_stretch(
     if level <= 0:
         return torch.zeros(len(tracks), *x_MS.shape)
     bins_hz = analysis.bins_hz
-    combs_NRFT, f0_NT = analysis.combs(tracks, start, samples, WHOLE), analysis.f0_hz(tracks, start, samples)
-    lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, options, config, singer)
+    f0_NT = analysis.f0_hz(tracks, start, samples)
+    combs_NRFT = analysis.combs(exact or tracks, start, samples)
+    told_NRFT = analysis.combs(tracks, start, samples, WHOLE) if exact else combs_NRFT
+    lambda_NFT = _powers(power_FT / level, told_NRFT, f0_NT, analysis, options, config, singer)
     scaled_MFT = X_MFT / level.sqrt()
-    combs_NRFT = analysis.combs(tracks if exact is None else exact, start, samples)
     low = int((bins_hz < config.coherent_band_hz).sum())
     full_NFT, low_NRFT = extended(lambda_NFT, analysis.stft.bins), combs_NRFT[:, :, :low]
     share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
