@@ -263,8 +263,34 @@ def test_the_learning_rate_rises_and_falls():
     assert all(0 < schedule(step, LoopConfig(steps=3)) < 0.1 for step in range(3)), "shorter than its rise"
 
 
+def test_a_second_time_the_rate_rises_and_falls_like_the_first_but_lower():
+    config = LoopConfig(steps=100, warm_up_steps=10, again_steps=60, again_rate=0.25)
+    rates = [schedule(step, config) for step in range(config.total)]
+    assert rates[:100] == [schedule(step, LoopConfig(steps=100, warm_up_steps=10)) for step in range(100)]
+    alone = LoopConfig(steps=60, warm_up_steps=10)
+    assert rates[100:] == pytest.approx([0.25 * schedule(step, alone) for step in range(60)])
+
+
+def test_the_second_time_begins_with_the_averaged_weights_and_nothing_else(tmp_path):
+    config = replace(CONFIG, again_steps=6, again_rate=0.3, save_every=25)
+    first = train(Line(), CONFIG, tmp_path / "first")
+    again = Line()
+    again.model.load_state_dict(first.state_dict())
+    again.batch = lambda seed, step, drawn=again.batch: drawn(seed, step + CONFIG.steps)
+    alone = replace(CONFIG, steps=6, learning_rate=0.3 * CONFIG.learning_rate)
+    assert same(train(Line(), config, tmp_path / "both"), train(again, alone, tmp_path / "again"))
+
+
+@pytest.mark.parametrize("step", [24, 25, 26, 30])
+def test_a_run_stopped_around_the_second_beginning_goes_on_to_the_same_weights(step, tmp_path):
+    config = replace(CONFIG, again_steps=8, save_every=5)
+    stopped_at(step, tmp_path / "stopped", config)
+    assert same(train(Line(), config, tmp_path / "stopped"), train(Line(), config, tmp_path / "whole"))
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"learning_rate": 0.0}, {"clip": -1.0}, {"averaged": 1.0}, {"save_every": 0}]
+    "wrong",
+    [{"steps": 0}, {"learning_rate": 0.0}, {"clip": -1.0}, {"averaged": 1.0}, {"save_every": 0}, {"again_steps": -1}],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -55,6 +55,9 @@ class LoopConfig:
         Whether products are computed in bfloat16, where the device has such products.
     batches
         How many batches make a step, one after the other: the memory is that of one.
+    again_steps, again_rate
+        Steps of a second rise and fall, which begins with the averaged weights, and its height relative to the first
+        (a warm restart: Loshchilov & Hutter, "SGDR", ICLR 2017).
     """
 
     steps: int
@@ -68,6 +71,13 @@ class LoopConfig:
     seed: int = 0
     low_precision: bool = False
     batches: int = 1
+    again_steps: int = 0
+    again_rate: float = 0.5
+
+    @property
+    def total(self) -> int:
+        """Number of all steps."""
+        return self.steps + self.again_steps
 
     def __post_init__(self) -> None:
         for name in ("steps", "warm_up_steps", "save_every", "check_every", "batches"):
@@ -75,6 +85,8 @@ class LoopConfig:
                 raise OptionError(f"{name} from 1 up", f"{getattr(self, name)}")
         if self.learning_rate <= 0 or self.clip <= 0:
             raise OptionError("learning_rate and clip above 0", f"{self.learning_rate} and {self.clip}")
+        if self.again_steps < 0 or self.again_rate <= 0:
+            raise OptionError("again_steps from 0 up, again_rate above 0", f"{self.again_steps} and {self.again_rate}")
         if not 0 <= self.averaged < 1:
             raise OptionError("averaged from 0 to below 1", f"{self.averaged}")
 
@@ -138,9 +150,13 @@ def train(
     if team.writes:
         _rewind(folder / "log.jsonl", first)
     # Only what is left, for the time left to be right.
-    progress = Progress("train", config.steps - first, on_progress if team.writes else None)
+    progress = Progress("train", config.total - first, on_progress if team.writes else None)
     failed, started = 0, perf_counter()
-    for step in range(first, config.steps):
+    for step in range(first, config.total):
+        begun = 0 if step < config.steps else config.steps
+        if step == begun > 0:
+            task.model.load_state_dict(average)
+            optimizer = _optimizer(task.model, config)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * group["share"] * schedule(step, config)
         task.model.train()
@@ -148,16 +164,16 @@ def train(
         failed = failed + 1 if loss is None else 0
         if failed > _PATIENCE:
             raise InputError("a finite loss", f"none in {failed} steps up to step {step + 1}", "a lower learning_rate")
-        _follow(average, task.model, min(config.averaged, (1 + step) / (10 + step)))
+        _follow(average, task.model, min(config.averaged, (1 + step - begun) / (10 + step - begun)))
         done = step + 1
         record = {"step": done, "loss": loss, "norm": norm, "seconds": perf_counter() - started, **parts}
-        if team.writes and (done % config.check_every == 0 or done == config.steps):
+        if team.writes and (done % config.check_every == 0 or done == config.total):
             record |= {f"{_CHECKED}{name}": value for name, value in _with(average, task).items()}
         if team.writes:
             _log(folder / "log.jsonl", record, on_log)
-        if team.writes and (done % config.save_every == 0 or done == config.steps):
+        if team.writes and (done % config.save_every == 0 or done == config.total):
             save_checkpoint(checkpoint, task.model, optimizer, average, told, done)
-        progress.step(_said(record, config.steps))
+        progress.step(_said(record, config.total))
     team.wait()
     task.model.load_state_dict(average)
     return task.model.eval()
@@ -183,13 +199,16 @@ def _said(record: Mapping[str, Any], steps: int) -> str:
 
 
 def schedule(step: int, config: LoopConfig) -> float:
-    """Return the share of the highest learning rate at a step: a rise, then a cosine down to a hundredth.
+    """Return the share of the highest learning rate at a step: a rise, then a cosine down to a hundredth; maybe again.
 
     Examples
     --------
     >>> [round(schedule(step, LoopConfig(steps=201, warm_up_steps=101)), 2) for step in (0, 100, 150, 200)]
     [0.01, 1.0, 0.51, 0.01]
     """
+    if step >= config.steps:
+        again = replace(config, steps=config.again_steps, again_steps=0)
+        return config.again_rate * schedule(step - config.steps, again)
     if step < config.warm_up_steps:
         return (step + 1) / config.warm_up_steps
     share = (step - config.warm_up_steps + 1) / max(1, config.steps - config.warm_up_steps)
