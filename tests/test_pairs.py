@@ -11,7 +11,7 @@ from partbook.dsp.stft import Stft
 from partbook.fit import fit
 from partbook.room.fastmnmf import FastMnmf
 from partbook.room.fullrank import FullRank
-from partbook.room.single import Single
+from partbook.room.single import Apart, Single
 from partbook.sources import source_filter
 from partbook.sources.nmf import Nmf
 
@@ -57,18 +57,21 @@ def source_model(name, seed=1):
 
 
 def room_model(name, g_NM):
-    if name == "single":
-        return Single()
+    if name in ("single", "apart"):
+        return Single() if name == "single" else Apart()
     diagonal = FastMnmf.identity(STFT.bins, g_NM)
     return diagonal if name == "fastmnmf" else FullRank.from_diagonal(diagonal)
 
 
 def observed(X_MFT, room):
+    if isinstance(room, Apart):
+        # Every source by itself, for want of a better estimate an equal share of the recording.
+        return (X_MFT.abs() ** 2).sum(0).expand(VOICES + 1, -1, -1) / (VOICES + 1)
     return (X_MFT.abs() ** 2).sum(0) if isinstance(room, Single) else X_MFT
 
 
 def images_of(X_MFT, sources, room):
-    if isinstance(room, Single):
+    if isinstance(room, Single | Apart):
         return wiener.soft_masked(X_MFT, sources.power())
     if isinstance(room, FastMnmf):
         return wiener.multichannel(X_MFT, sources.power(), room.Q_FMM, room.g_NM)
@@ -85,7 +88,7 @@ def sdr_db(truth, estimate):
 
 pairs = pytest.mark.parametrize(
     ("sources_name", "room_name"),
-    [(s, r) for s in ("nmf", "source-filter") for r in ("single", "fastmnmf", "fullrank")],
+    [(s, r) for s in ("nmf", "source-filter") for r in ("single", "apart", "fastmnmf", "fullrank")],
 )
 
 
@@ -145,6 +148,16 @@ def test_silence_stays_silent_and_finite(sources_name, room_name, recording):
     X, _, g_NM = recording
     images = images_of(0 * X, *fitted(0 * X, source_model(sources_name), room_model(room_name, g_NM), 3))
     assert torch.isfinite(torch.view_as_real(images)).all() and not images.any()
+
+
+def test_sources_heard_apart_are_fitted_as_if_each_were_the_only_one():
+    _, images, _ = drawn(microphones=1)
+    seen = images[:, 0].abs().square()
+    together = fit(seen, source_model("nmf"), Apart(), iterations=3, beta=0.0)[0].power()
+    for n in range(VOICES + 1):
+        model = source_model("nmf")
+        alone = Nmf(model.W_NFK[[n]], model.H_NKT[[n]])
+        torch.testing.assert_close(fit(seen[n], alone, Single(), iterations=3, beta=0.0)[0].power()[0], together[n])
 
 
 def test_f0_and_microphones_together_beat_either_alone(recording):

@@ -19,7 +19,8 @@ SALIENCES = ("network", "harmonic")
 """What the pitch of voices can be heard through: a trained network, or a decomposition into combs without training."""
 
 MODELS = ("both", "network", "fit")
-"""What says the power of voices: a trained network beside a fit to the recording, or either of them alone."""
+"""What says the power of voices: a trained network beside fits to what it says and to the recording, the network alone,
+or a fit to the recording alone."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -82,8 +83,8 @@ class VoicesConfig:
         Upper edge of the band that the model reads; above it the voices keep their shares.
     iterations, beta
         Rounds of the fit and its divergence. Few rounds are a prior: the filters stay near their smooth start.
-    network_weight
-        What the network says counts so much beside a fit, which counts the rest, from 0 to 1.
+    opinion_weights
+        How much counts what the network says, what lasts of it, and a fit to the recording; they sum to 1.
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
     adapt_from_s
@@ -96,7 +97,7 @@ class VoicesConfig:
     overlap: int = 4
     band_hz: float = 8000.0
     iterations: int = 6
-    network_weight: float = 0.8
+    opinion_weights: tuple[float, float, float] = (0.45, 0.45, 0.1)
     beta: float = 0.25
     coherent_band_hz: float = 4000.0
     adapt_from_s: float = 120.0

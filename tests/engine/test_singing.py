@@ -2,9 +2,10 @@ import torch
 
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
-from partbook.engine.singing import BACKGROUND_SHARE, NOISE_SHARE, blended, sung_power, trained
+from partbook.engine.singing import BACKGROUND_SHARE, NOISE_SHARE, blended, lasting, sung_power, trained
 from partbook.singer.model import Singer, SingerConfig
 from partbook.train.weights import seeded
+from partbook.wiener import masks
 
 RATE, STFT = 16000, Stft(1024, 256)
 BINS_HZ = torch.arange(STFT.bins) * (RATE / STFT.n_fft)
@@ -53,13 +54,13 @@ def test_the_shipped_network_tells_voices_apart_nearly_as_well_as_their_true_pow
     assert (best - found).max() < 3, "of the mask that knows the voices"
 
 
-def test_two_opinions_meet_between_and_a_weight_of_one_is_the_first():
+def test_opinions_meet_between_and_one_with_all_the_weight_is_all():
     generator = torch.Generator().manual_seed(0)
-    one, other = (torch.rand(3, 5, 7, generator=generator) + 0.1 for _ in range(2))
-    between = blended(one, other, 0.7)
-    assert (between <= torch.maximum(one, other) + 1e-6).all() and (between >= torch.minimum(one, other) - 1e-6).all()
-    assert torch.allclose(blended(one, other, 1.0), one) and torch.allclose(blended(one, other, 0.0), other)
-    assert torch.allclose(blended(4 * one, 4 * other, 0.7), 4 * between)
+    several = [torch.rand(3, 5, 7, generator=generator) + 0.1 for _ in range(3)]
+    between, stacked = blended(several, (0.5, 0.3, 0.2)), torch.stack(several)
+    assert (between <= stacked.amax(0) + 1e-6).all() and (between >= stacked.amin(0) - 1e-6).all()
+    assert torch.allclose(blended(several, (0.0, 1.0, 0.0)), several[1])
+    assert torch.allclose(blended([4 * each for each in several], (0.5, 0.3, 0.2)), 4 * between)
 
 
 def test_noise_and_background_are_believed_less_than_harmonics():
@@ -74,8 +75,46 @@ def test_noise_and_background_are_believed_less_than_harmonics():
     assert torch.allclose(powers[-1], BACKGROUND_SHARE * level * said.background()[0].expand_as(x), rtol=1e-3)
 
 
-def test_a_blend_lies_between_two_opinions_in_decibels_and_follows_the_scale_of_each():
+def test_a_blend_is_the_mean_of_opinions_in_decibels_and_follows_the_scale_of_each():
     one, other = torch.tensor([1.0, 100.0]), torch.tensor([100.0, 1.0])
-    torch.testing.assert_close(blended(one, other, 0.5), torch.tensor([10.0, 10.0]))
-    torch.testing.assert_close(blended(one, other, 1.0), one)
-    torch.testing.assert_close(blended(4 * one, other, 0.25), 4**0.25 * blended(one, other, 0.25))
+    torch.testing.assert_close(blended((one, other), (0.5, 0.5)), torch.tensor([10.0, 10.0]))
+    torch.testing.assert_close(blended((4 * one, other), (0.25, 0.75)), 4**0.25 * blended((one, other), (0.25, 0.75)))
+
+
+def lasted(x, said, combs, seed=0):
+    return lasting(x, said, combs, BINS_HZ, torch.Generator().manual_seed(seed))
+
+
+def test_what_lasts_takes_a_slip_of_the_network_back():
+    x, combs, f0 = scene(220.0, 311.0)
+    x = x / x.mean()
+    said = sung_power(x, combs, f0, BINS_HZ)
+    at = round(4 * 220 / BINS_HZ[1].item()), combs.shape[-1] // 2
+    here = slice(at[0] - 2, at[0] + 3), at[1]
+    slipped = said.clone()
+    # Just there the voices change places.
+    slipped[0][here], slipped[1][here] = said[1][here], said[0][here]
+    share = masks(lasted(x, slipped, combs))[0][at]
+    assert masks(slipped)[0][at] < 0.1 and share > 0.5
+
+
+def test_what_lasts_follows_the_level_of_the_voices_and_their_order():
+    x, combs, f0 = scene(220.0, 311.0)
+    x = x / x.mean()
+    said = sung_power(x, combs, f0, BINS_HZ)
+    once = lasted(x, said, combs)
+    assert once.shape == said.shape
+    # All shares are the same where all powers are louder.
+    torch.testing.assert_close(lasted(x, 5 * said, combs), once, rtol=1e-3, atol=1e-6)
+    swapped = lasted(x, said[[1, 0, 2]], combs[[1, 0]])[[1, 0, 2]]
+    # The order decides which random start a voice has, no more.
+    assert (10 * (swapped[:2].sum(1) / once[:2].sum(1)).log10()).abs().median() < 1
+
+
+def test_a_voice_that_is_silent_stays_so_in_what_lasts():
+    x, combs, f0 = scene(220.0, 311.0)
+    x = x / x.mean()
+    said = sung_power(x, combs, f0, BINS_HZ)
+    said[1], combs = 0.0, combs * torch.tensor([1.0, 0.0])[:, None, None, None]
+    powers = lasted(x, said, combs)
+    assert torch.isfinite(powers).all() and powers[1].mean() < 1e-3 * powers[0].mean()

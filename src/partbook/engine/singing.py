@@ -1,13 +1,17 @@
-"""The powers of voices as the trained network says them, by themselves or beside those of a fit.
+"""The powers of voices as the trained network says them, by themselves or beside those of fits.
 
-A fit that begins with what the network says loses it again: the likelihood keeps rising while a voice takes what is
-another's, even where there is nothing to fit but three levels per voice. Two opinions of the same recording, each come
-to by itself, do better: a fit knows what lasts through a stretch, the network what voices are like.
+The network hears a few frames at a time. What lasts through a recording, the few shapes that the spectrum of a voice
+has there, it does not know. A fit to the *recording* does, but loses what the network says even where it begins with
+it: the likelihood keeps rising while a voice takes what is another's. So a model of few shapes is fitted to every voice
+by itself, to its share of the recording as the network says it. A fit that has not heard the network is a third
+opinion of little weight: it keeps what the network takes for nothing.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -15,7 +19,13 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from ..axes import Power_FT, Power_NFT
+from ..dsp.bases import smooth_basis
+from ..dsp.divergence import EPS
+from ..fit import fit
+from ..room.single import Apart
 from ..singer.model import Singer, SingerConfig
+from ..sources import source_filter
+from ..wiener import masks
 from ..zoo import load
 
 MODEL = "singer"
@@ -24,6 +34,12 @@ MODEL = "singer"
 NOISE_SHARE, BACKGROUND_SHARE = 0.2, 0.1
 """Of what the network says of the noise of voices, and of the background, so much is believed: the singers that it
 learned from breathe harder than those of recordings."""
+
+SHAPES, ITERATIONS, BETA = 3, 12, 0.25
+"""Of what lasts: shapes per voice, rounds of its fit and their divergence."""
+
+OUTLINES = 36
+"""Bands of the outlines that are taken off a spectrum to leave its fine structure."""
 
 
 @lru_cache(maxsize=1)
@@ -68,9 +84,38 @@ def sung_power(
     return level * torch.cat([voices_NFT, BACKGROUND_SHARE * background_FT[None]])
 
 
-def blended(one_NFT: Power_NFT, other_NFT: Power_NFT, weight: float) -> Power_NFT:
-    """Return the geometric mean of two opinions of the same powers, the first with a weight from 0 to 1."""
-    return one_NFT**weight * other_NFT ** (1 - weight)
+def lasting(
+    power_FT: Power_FT,
+    said_NFT: Power_NFT,
+    combs_NRFT: Complex[Tensor, "N R F T"],
+    bins_hz: Float[Tensor, " F"],
+    generator: torch.Generator,
+) -> Power_NFT:
+    """Return source-filter models of few shapes fitted to every voice by itself, as said by the network.
+
+    Partials look half as the comb has them and half, in dB, as the network does, which knows where F0 is wrong.
+
+    Parameters
+    ----------
+    power_FT, combs_NRFT, bins_hz
+        As for :func:`sung_power`; the power has a mean of 1.
+    said_NFT
+        Powers of the voices, and of the background last.
+    generator
+        Source of the small random differences that the fit begins with.
+    """
+    outlines_FJ = smooth_basis(bins_hz, OUTLINES).to(said_NFT)
+    outline_NFT = outlines_FJ @ ((outlines_FJ.T @ said_NFT[:-1]) / (outlines_FJ.sum(0)[:, None] + 1e-6))
+    fine_NFT = said_NFT[:-1] / (outline_NFT + 1e-6 * outline_NFT.amax()).clamp_min(EPS)
+    comb_NFT = (combs_NRFT.sum(1).abs().square() * fine_NFT).sqrt()
+    sources = source_filter.start(comb_NFT, bins_hz, generator, vowels=SHAPES)
+    heard_NFT = masks(said_NFT) * power_FT
+    return fit(heard_NFT, sources, Apart(), iterations=ITERATIONS, beta=BETA, fixed_room=True)[0].power()
 
 
-__all__ = ["BACKGROUND_SHARE", "MODEL", "NOISE_SHARE", "blended", "sung_power", "trained"]
+def blended(opinions: Sequence[Power_NFT], weights: Sequence[float]) -> Power_NFT:
+    """Return the geometric mean of opinions of the same powers; their weights sum to 1."""
+    return math.prod(opinion**weight for opinion, weight in zip(opinions, weights, strict=True))
+
+
+__all__ = ["BACKGROUND_SHARE", "MODEL", "NOISE_SHARE", "blended", "lasting", "sung_power", "trained"]

@@ -1,7 +1,7 @@
 """One recording of voices: F0 tracks → powers of the voices → coherent Wiener filter, block by block.
 
 The powers are those of source-filter models: fitted to the recording, said by a network that learned how voices sound,
-or the mean of both.
+or the mean of both and of what lasts of the network's word.
 
 Everything is done on the recording's own samples and spectrum: the model reads the bins below the edge of the analysed
 band, and what lies above is shared out by :func:`partbook.wiener.extended`. The combs of the F0 tracks are synthesised
@@ -35,7 +35,7 @@ from ..sources import source_filter
 from ..stems import Block, Separation, Source
 from ..wiener import extended, masks
 from .adapting import Heard, adapted
-from .singing import blended, sung_power, trained
+from .singing import blended, lasting, sung_power, trained
 
 WHOLE = 1
 """As many interleaved combs as powers need, which see their sum alone."""
@@ -193,13 +193,17 @@ def _powers(
 
     The power of the recording has a mean of 1.
     """
-    opinions = []
+    said_NFT = None
     if options.model != "fit":
-        opinions.append(sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer))
-    if options.model != "network":
-        generator = torch.Generator().manual_seed(options.seed)
-        opinions.append(modelled(power_FT, combs_NRFT, analysis, generator, config).power())
-    return opinions[0] if len(opinions) == 1 else blended(*opinions, config.network_weight)
+        said_NFT = sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer)
+        if options.model == "network":
+            return said_NFT
+    generator = torch.Generator().manual_seed(options.seed)
+    fitted_NFT = modelled(power_FT, combs_NRFT, analysis, generator, config).power()
+    if said_NFT is None:
+        return fitted_NFT
+    lasting_NFT = lasting(power_FT, said_NFT, combs_NRFT, analysis.bins_hz, generator)
+    return blended((said_NFT, lasting_NFT, fitted_NFT), config.opinion_weights)
 
 
 @dataclass(frozen=True)
