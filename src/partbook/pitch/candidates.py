@@ -9,6 +9,12 @@ import numpy as np
 NO_EVIDENCE = -1e4
 """Evidence where there is no candidate."""
 
+SUPPORT, EXPECTED, MOST = 0.2, 1.0, 3.0
+"""How much a nat of a witness's evidence counts, from where on it supports a candidate, and its largest size."""
+
+NEAR_CENTS = 50.0
+"""Candidates so near to each other are one."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -42,6 +48,33 @@ def cents(f0_hz: np.ndarray) -> np.ndarray:
     return 1200 * np.log2(np.asarray(f0_hz) / 10)
 
 
+def supported(candidates: Candidates, witness: Candidates) -> Candidates:
+    """Return candidates with evidence that has heard a witness, who may be less reliable but errs elsewhere.
+
+    A candidate of which the witness knows nothing is doubted as far as one can be.
+
+    Parameters
+    ----------
+    candidates, witness
+        Of one recording; their frames may differ.
+    """
+    frame = np.interp(candidates.times_s, witness.times_s, np.arange(len(witness.times_s))).round().astype(int)
+    own_cents, witness_cents = cents(candidates.f0_hz), cents(witness.f0_hz[frame])
+    told = np.full_like(candidates.evidence, -MOST)
+    # One candidate of the witness after the other: all pairs at once would need their product of memory.
+    for other_cents, evidence in zip(witness_cents.T, witness.evidence[frame].T, strict=True):
+        near = np.abs(own_cents - other_cents[:, None]) < NEAR_CENTS
+        told = np.where(near, np.maximum(told, evidence[:, None]), told)
+    heard = candidates.evidence + SUPPORT * (told.clip(-MOST, MOST) - EXPECTED)
+    evidence = np.where(candidates.evidence > NO_EVIDENCE, heard, NO_EVIDENCE)
+    order = np.argsort(-evidence, 1, kind="stable")
+    return replace(
+        candidates,
+        f0_hz=np.take_along_axis(candidates.f0_hz, order, 1),
+        evidence=np.take_along_axis(evidence, order, 1),
+    )
+
+
 def strongest(height_GT: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``count`` highest peaks of every frame: fractional row and height, both (T, count).
 
@@ -61,4 +94,4 @@ def strongest(height_GT: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray
     return (row_CT + offset.clip(-0.5, 0.5)).T, np.take_along_axis(peak, row_CT - 1, 0).T
 
 
-__all__ = ["NO_EVIDENCE", "Candidates", "cents", "strongest"]
+__all__ = ["NO_EVIDENCE", "Candidates", "cents", "strongest", "supported"]

@@ -23,9 +23,11 @@ QUIET_QUANTILE = 0.4
 """The quietest frames do not count when voices are counted."""
 
 
-def comb_candidates(recording: Recording, on_progress: OnProgress | None = None) -> Candidates:
+def comb_candidates(
+    recording: Recording, on_progress: OnProgress | None = None, config: SalienceConfig | None = None
+) -> Candidates:
     """Return the candidates of every frame of a recording, all its channels heard together."""
-    times_s, f0_hz, strength = observed_peaks(recording, SalienceConfig(), on_progress)
+    times_s, f0_hz, strength = observed_peaks(recording, config or SalienceConfig(), on_progress)
     return Candidates(times_s, f0_hz, evidence_of(strength), likely_voices(strength) if strength.any() else 0)
 
 
