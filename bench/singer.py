@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 
 from partbook.config import Options
+from partbook.dsp.precision import low_precision_pays
 from partbook.evaluate.floors import harmonic_comb
 from partbook.evaluate.material import Files, find_pieces
 from partbook.evaluate.protocols import PROTOCOLS, excerpts
@@ -29,7 +30,6 @@ from partbook.evaluate.separation import is_silent, si_sdr
 from partbook.evaluate.spectral import mel_cepstral_distance
 from partbook.pitch.tracks import Track, read_f0, within
 from partbook.separate import separate
-from partbook.train.parallel import low_precision_pays
 from partbook.train.recipes import read_recipe
 from partbook.train.singer import SingerTask
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from partbook.coherent import INTERLEAVED, coherent, measured_coherence, solve_positive
+from partbook.coherent import INTERLEAVED, coherent, measured_coherence, solve_positive, steadiness
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
 from partbook.wiener import soft_masked
@@ -135,3 +135,25 @@ def test_coherence_knows_no_scale_and_nothing_of_silence():
     once, tenfold = (measured_coherence(gain * X, gain**2 * lambda_NFT, combs, bins_hz()) for gain in (1.0, 10.0))
     assert torch.allclose(once, tenfold, atol=1e-4)
     assert (measured_coherence(0 * X, 0 * lambda_NFT, combs, bins_hz()) == 0).all()
+
+
+def sections(cents, samples=64000):
+    """Return spectra, powers and combs of two voices, each sung by three whose pitches are so far apart."""
+    X, combs, lambda_NFT, _ = scene(samples=samples)
+    for off in (-cents, cents):
+        X = X + scene([f * 2 ** (off / 1200) for f in (220.0, 331.0)], samples, seed=abs(off))[0]
+    return X, lambda_NFT, combs
+
+
+def test_sections_are_less_steady_than_single_voices_and_all_lie_between_nothing_and_one():
+    found = [steadiness(*sections(cents), bins_hz()) for cents in (0, 8, 16, 32)]
+    assert found == sorted(found, reverse=True) and found[0] > 0.5 > 0.2 > found[-1] >= 0
+
+
+def test_steadiness_knows_no_scale_and_hears_nothing_beyond_its_band():
+    X, lambda_NFT, combs = sections(8, 16000)
+    once = steadiness(X, lambda_NFT, combs, bins_hz())
+    assert steadiness(10 * X, 100 * lambda_NFT, combs, bins_hz()) == pytest.approx(once, abs=1e-4)
+    beyond = bins_hz() > 1600
+    X[:, beyond] = torch.randn(X[:, beyond].shape, generator=torch.Generator().manual_seed(0)).to(X.dtype)
+    assert steadiness(X, lambda_NFT, combs, bins_hz()) == pytest.approx(once, abs=1e-4)

@@ -41,6 +41,9 @@ EDGES_HZ = (0.0, 400.0, 800.0, 1500.0, 2500.0, 4000.0)
 ALONE, AT_PARTIAL = 0.8, 0.3
 """Share of a bin's power from which a voice is alone there, and power of a unit comb from which a partial is there."""
 
+STEADY_HZ = (400.0, 1500.0)
+"""Where it is measured how steady voices are: below, every line looks steady, above, hardly any."""
+
 CHANCE = 0.17
 """What a sinusoid explains of a neighbourhood of noise, white (0.14) or in the shape of a comb (0.30)."""
 
@@ -122,6 +125,23 @@ def measured_coherence(
     mean = (explained + DOUBTED * CHANCE) / (heard + DOUBTED)
     share = ((mean - CHANCE) / (1 - CHANCE)).clamp(0, 0.97) ** 2
     return torch.from_numpy(np.interp(bins_hz, (edges_hz[1:] + edges_hz[:-1]) / 2, share)).float()
+
+
+def steadiness(
+    X_MFT: Spectrum_MFT,
+    lambda_NFT: Power_NFT,
+    combs_NRFT: Complex[Tensor, "V R F T"],
+    bins_hz: Float[Tensor, " F"],
+) -> float:
+    """Return how steady the voices of a recording are, from 0 to below 1: their coherent share from 400 to 1500 Hz.
+
+    Single players and synthetic voices reach 0.45 to 0.55, single singers of a choir, in a room, 0.05 to 0.23, sections
+    0.05. Parameters as for :func:`measured_coherence`.
+    """
+    low = int((bins_hz < STEADY_HZ[1]).sum())
+    share_F = measured_coherence(X_MFT[:, :low], lambda_NFT[:, :low], combs_NRFT[:, :, :low], bins_hz[:low])
+    middles_hz = [(a + b) / 2 for a, b in itertools.pairwise(EDGES_HZ) if STEADY_HZ[0] <= a and b <= STEADY_HZ[1]]
+    return float(np.interp(middles_hz, bins_hz[:low], share_F).mean())
 
 
 def _neighbourhoods(x_RFT: Tensor, f_L: Tensor, t_L: Tensor, r_L: Tensor) -> Complex[Tensor, "L D"]:
@@ -211,4 +231,4 @@ def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M 
     return torch.stack(x)
 
 
-__all__ = ["INTERLEAVED", "coherent", "measured_coherence", "solve_positive"]
+__all__ = ["INTERLEAVED", "coherent", "measured_coherence", "solve_positive", "steadiness"]

@@ -2,7 +2,16 @@ import torch
 
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
-from partbook.engine.singing import BACKGROUND_SHARE, NOISE_SHARE, blended, lasting, sung_power, trained
+from partbook.engine.singing import (
+    BACKGROUND_SHARE,
+    NOISE_SHARE,
+    STEADY,
+    WAVERING,
+    blended,
+    lasting,
+    sung_power,
+    trained,
+)
 from partbook.singer.model import Singer, SingerConfig
 from partbook.train.weights import seeded
 from partbook.wiener import masks
@@ -52,6 +61,15 @@ def test_the_shipped_network_tells_voices_apart_nearly_as_well_as_their_true_pow
         for mask in (powers[:-1] / powers.sum(0), voices.abs() ** 2 / (voices.abs() ** 2).sum(0))
     )
     assert (best - found).max() < 3, "of the mask that knows the voices"
+
+
+def test_between_steady_and_wavering_voices_lie_means_of_the_two_networks():
+    weights = {at: trained(at).state_dict() for at in (0.0, WAVERING, (WAVERING + STEADY) / 2, STEADY, 1.0)}
+    choir, same_choir, middle, same_steady, steady = weights.values()
+    for name in steady:
+        assert torch.equal(choir[name], same_choir[name]) and torch.equal(steady[name], same_steady[name])
+        assert torch.allclose(middle[name], (choir[name] + steady[name]) / 2, atol=1e-6)
+    assert any(not torch.equal(choir[name], steady[name]) for name in steady)
 
 
 def test_opinions_meet_between_and_one_with_all_the_weight_is_all():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from partbook.errors import InputError, OptionError
 from partbook.singer.model import SingerConfig
 from partbook.train.loop import LoopConfig, train
 from partbook.train.singer import RATE, SingerTask, SingerTaskConfig, combs, frames, mistaken, resting, strayed
+from partbook.zoo import load
 
 SMALL = SingerTaskConfig(
     SingerConfig(bands=12, channels=6, rounds=2, dilations=(1,)), pieces=2, scenes=1, seconds=1.0, voices=(4,)
@@ -42,19 +44,31 @@ def test_the_others_of_a_section_belong_to_its_voice(renders, monkeypatch):
     """What joins a voice is in its recording as well as in the mixture, and its F0 stays that of one singer."""
     joined = []
 
-    def noted(parts_NS, rate, rng):
-        joined.append(rate)
+    def noted(parts_NS, rate, rng, others_db):
+        joined.append(others_db)
         return 2 * parts_NS
 
     monkeypatch.setattr("partbook.train.singer.in_sections", noted)
     alone = SingerTask(replace(SMALL, rests=0.0), renders)
-    together = SingerTask(replace(SMALL, rests=0.0, sections=1.0), renders)
+    together = SingerTask(replace(SMALL, rests=0.0, sections=1.0, others_db=(-9.0, 1.0)), renders)
     plain = alone.batch(0, 0)
     assert not joined
     section = together.batch(0, 0)
-    assert len(joined) == SMALL.scenes
+    assert joined == SMALL.scenes * [(-9.0, 1.0)]
     assert torch.allclose(section.recordings_GBFT, 2 * plain.recordings_GBFT, atol=1e-4)
     assert torch.equal(section.f0_hz, plain.f0_hz)
+
+
+def test_training_begins_with_the_weights_that_are_named(renders):
+    shipped, settings = load("singer")
+    named = SingerTask(SingerTaskConfig(weights="singer"), renders).model
+    assert named.config == SingerConfig.from_json(settings)
+    assert all(torch.equal(weight, shipped[name]) for name, weight in named.state_dict().items())
+    for wrong, said in (("sinner", "one of the models pitch, singer"), ("pitch", "a model for the singer")):
+        with pytest.raises(InputError, match=said):
+            SingerTask(SingerTaskConfig(weights=wrong), renders).model  # noqa: B018
+    with pytest.raises(OptionError, match="the network of singer, or none"):
+        SingerTask(replace(SMALL, weights="singer"), renders).model  # noqa: B018
 
 
 def test_powers_are_never_of_low_precision(renders):

@@ -9,7 +9,6 @@ opinion of little weight: it keeps what the network takes for nothing.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,6 +20,7 @@ from torch import Tensor
 from ..axes import Power_FT, Power_NFT
 from ..dsp.bases import smooth_basis
 from ..dsp.divergence import EPS
+from ..dsp.precision import low_precision_pays
 from ..fit import fit
 from ..room.single import Apart
 from ..singer.model import Singer, SingerConfig
@@ -28,8 +28,11 @@ from ..sources import source_filter
 from ..wiener import masks
 from ..zoo import load
 
-MODEL = "singer"
-"""Name of the weights in the zoo."""
+MODEL, CHOIR = "singer", "singer-choir"
+"""Names of the weights in the zoo: of voices that are steady, and, trained on from these, of those that waver."""
+
+WAVERING, STEADY = 0.1, 0.4
+"""Steadiness up to which the one, and from which on the other is right; between them lie means of their weights."""
 
 NOISE_SHARE, BACKGROUND_SHARE = 0.2, 0.1
 """Of what the network says of the noise of voices, and of the background, so much is believed: the singers that it
@@ -42,12 +45,21 @@ OUTLINES = 36
 """Bands of the outlines that are taken off a spectrum to leave its fine structure."""
 
 
-@lru_cache(maxsize=1)
-def trained() -> Singer:
-    """Return the network that comes with Partbook."""
+@lru_cache(maxsize=4)
+def trained(steadiness: float = 1.0) -> Singer:
+    """Return the network that comes with Partbook, for voices that are so steady.
+
+    Parameters
+    ----------
+    steadiness
+        As :func:`partbook.coherent.steadiness` measures it.
+    """
     weights, settings = load(MODEL)
-    told = json.loads(settings)
-    singer = Singer(SingerConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}))
+    waver = min(1.0, max(0.0, (STEADY - steadiness) / (STEADY - WAVERING)))
+    if waver:
+        of_choirs, _ = load(CHOIR)
+        weights = {name: weight.lerp(of_choirs[name], waver) for name, weight in weights.items()}
+    singer = Singer(SingerConfig.from_json(settings))
     singer.load_state_dict(weights)
     return singer.eval().requires_grad_(False)
 
@@ -78,7 +90,8 @@ def sung_power(
     """
     level = power_FT.mean().clamp_min(1e-12)
     comb_NFT = combs_NRFT.sum(1).abs().square()
-    said = (singer or trained())((power_FT / level)[None], comb_NFT[None], f0_hz[None], bins_hz)[-1]
+    heard = (power_FT / level)[None], comb_NFT[None], f0_hz[None], bins_hz
+    said = (singer or trained())(*heard, low_precision=low_precision_pays())[-1]
     voiced_NFT, background_FT = said.voiced()[0], said.background()[0].expand_as(power_FT)
     voices_NFT = voiced_NFT + NOISE_SHARE * (said.power()[0] - voiced_NFT)
     return level * torch.cat([voices_NFT, BACKGROUND_SHARE * background_FT[None]])
@@ -120,4 +133,4 @@ def blended(opinions: Sequence[Power_NFT], weights: Sequence[float]) -> Power_NF
     return math.prod(opinion**weight for opinion, weight in zip(opinions, weights, strict=True))
 
 
-__all__ = ["BACKGROUND_SHARE", "MODEL", "NOISE_SHARE", "blended", "lasting", "sung_power", "trained"]
+__all__ = ["BACKGROUND_SHARE", "CHOIR", "MODEL", "NOISE_SHARE", "blended", "lasting", "sung_power", "trained"]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
-from ..coherent import INTERLEAVED, coherent, measured_coherence
+from ..coherent import INTERLEAVED, coherent, measured_coherence, steadiness
 from ..config import Options, VoicesConfig
 from ..dsp.oscillator import flat_partials
 from ..dsp.stft import Stft
@@ -70,17 +70,20 @@ def separate_voices(
     if found:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
     tracks = [f0[voice.id] for voice in voices]
-    exact, reported = _refined(recording, tracks, options, config, on_progress)
+    exact, reported, steady = _refined(recording, tracks, options, config, on_progress)
     if found:
         tracks = [finer_in_glides(track, finer) for track, finer in zip(tracks, reported, strict=True)]
     f0 = {voice.id: track for voice, track in zip(voices, reported, strict=True)}
-    singer = None if options.model == "fit" else _singer(recording, tracks, options, config, on_progress)
+    singer = None if options.model == "fit" else _singer(recording, tracks, steady, options, config, on_progress)
     return Separation(
         recording=recording,
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
         blocks=lambda: _separated(recording, tracks, exact, options, config, on_progress, singer),
         f0=f0,
-        config={"voices": asdict(config) | {"salience": options.salience, "model": options.model}},
+        config={
+            "voices": asdict(config)
+            | {"salience": options.salience, "model": options.model, "steadiness": round(steady, 3)}
+        },
         seed=options.seed,
     )
 
@@ -136,12 +139,18 @@ class Analysis:
 
 
 def modelled(
-    power_FT: Tensor, combs_NRFT: Tensor, analysis: Analysis, generator: torch.Generator, config: VoicesConfig
+    power_FT: Tensor,
+    combs_NRFT: Tensor,
+    analysis: Analysis,
+    generator: torch.Generator,
+    config: VoicesConfig,
+    *,
+    together: bool = False,
 ) -> source_filter.SourceFilter:
-    """Return the source-filter model fitted to a power of unit mean."""
+    """Return the source-filter model fitted to a power of unit mean, with one pull a round where ``together``."""
     sources = source_filter.start(combs_NRFT.sum(1).abs() ** 2, analysis.bins_hz, generator)
-    sources, _ = fit(power_FT, sources, Single(), iterations=config.iterations, beta=config.beta, fixed_room=True)
-    return sources
+    rounds = {"iterations": config.iterations, "beta": config.beta, "together": together}
+    return fit(power_FT, sources, Single(), fixed_room=True, **rounds)[0]
 
 
 def separate_stretch(
@@ -157,9 +166,9 @@ def separate_stretch(
 ) -> Tensor:
     """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording.
 
-    A network that was adapted to the recording takes the place of the one that comes with Partbook. Where ``exact``
-    tracks are given, the phases of partials follow those: a cent is much to a phase and nothing to a power, and what
-    made the tracks more exact may have led a few of them astray.
+    A network that suits the recording takes the place of the one for steady voices. Where ``exact`` tracks are given,
+    the phases of partials follow those: a cent is much to a phase and nothing to a power, and what made the tracks more
+    exact may have led a few of them astray.
     """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
@@ -193,15 +202,14 @@ def _powers(
 
     The power of the recording has a mean of 1.
     """
-    said_NFT = None
-    if options.model != "fit":
-        said_NFT = sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer)
-        if options.model == "network":
-            return said_NFT
     generator = torch.Generator().manual_seed(options.seed)
-    fitted_NFT = modelled(power_FT, combs_NRFT, analysis, generator, config).power()
-    if said_NFT is None:
-        return fitted_NFT
+    if options.model == "fit":
+        return modelled(power_FT, combs_NRFT, analysis, generator, config).power()
+    said_NFT = sung_power(power_FT, combs_NRFT, f0_NT, analysis.bins_hz, singer=singer)
+    if options.model == "network":
+        return said_NFT
+    # As a third opinion, of little weight, the cheaper fit is as good.
+    fitted_NFT = modelled(power_FT, combs_NRFT, analysis, generator, config, together=True).power()
     lasting_NFT = lasting(power_FT, said_NFT, combs_NRFT, analysis.bins_hz, generator)
     return blended((said_NFT, lasting_NFT, fitted_NFT), config.opinion_weights)
 
@@ -236,11 +244,12 @@ def _refined(
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
-) -> tuple[list[Track], list[Track]]:
+) -> tuple[list[Track], list[Track], float]:
     """Return the tracks after each has followed its own voice, as the model hears it, through the whole recording.
 
-    The first follow the phases of its partials, the second are its pitch to be reported. Where a fit and the network
-    separate together, the network listens alone: it hears where a voice is as well as both do, and sooner.
+    The first follow the phases of its partials, the second are its pitch to be reported. The number says how steady the
+    voices then are. Where a fit and the network separate together, the network listens alone: it hears where a voice is
+    as well as both do, and sooner.
     """
     analysis = Analysis.of(recording.sample_rate, config)
     rate = recording.sample_rate / analysis.decimation
@@ -249,7 +258,7 @@ def _refined(
     progress = Progress("refine", len(cuts), on_progress)
     if options.model == "both":
         options = replace(options, model="network")
-    reported = tracks
+    reported, steady = tracks, []
     for number, cut in enumerate(cuts):
         x_MS = cut.samples(recording)
         X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
@@ -276,8 +285,10 @@ def _refined(
             inside_s = cut.start / recording.sample_rate, end_s
             tracks = [_between(old, new.exact, *inside_s) for old, new in zip(tracks, moved, strict=True)]
             reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
+            lines_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1], WHOLE)
+            steady.append(steadiness(X_MFT, lambda_NFT, lines_NRFT, analysis.bins_hz))
         progress.step()
-    return tracks, reported
+    return tracks, reported, float(np.mean(steady or [1.0]))
 
 
 def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
@@ -287,10 +298,15 @@ def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
 
 
 def _singer(
-    recording: Recording, tracks: list[Track], options: Options, config: VoicesConfig, on_progress: OnProgress | None
+    recording: Recording,
+    tracks: list[Track],
+    steady: float,
+    options: Options,
+    config: VoicesConfig,
+    on_progress: OnProgress | None,
 ) -> Singer:
-    """Return the network that comes with Partbook, adapted to the recording where time is given for that."""
-    singer = trained()
+    """Return the network for voices that are so steady, adapted to the recording where time is given for that."""
+    singer = trained(steady)
     if not options.adapt_s:
         return singer
     analysis = Analysis.of(recording.sample_rate, config)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..audio import Recording
 from ..dsp.pieces import in_pieces
+from ..dsp.precision import low_precision_pays
 from ..ensemble import MOST_VOICES
 from ..progress import OnProgress, Progress
 from ..zoo import load
@@ -30,6 +31,9 @@ BLOCK_S, CONTEXT_S = 20, 2
 
 PIECE_FRAMES = 500
 """Frames that the network judges at once: what its layers hold of them fits into a cache."""
+
+LEAST_FRAMES = 8
+"""Fewer frames are judged in full precision: some kernels in bfloat16 cannot do with a single column."""
 
 LOUD_QUANTILE = 0.8
 """The level of a recording is that of its seconds at this quantile."""
@@ -96,7 +100,9 @@ def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: i
     with torch.inference_mode():
         features = spectral_features(x_BMS, torch.tensor([level]), network.config)
         features = features.contiguous(memory_format=torch.channels_last)
-        return in_pieces(network, features, network.reach_frames, PIECE_FRAMES)[0]
+        low_precision = features.shape[-1] >= LEAST_FRAMES and low_precision_pays()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
+            return in_pieces(network, features, network.reach_frames, PIECE_FRAMES)[0].float()
 
 
 def _likely(logit_TC: np.ndarray) -> int:

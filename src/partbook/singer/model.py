@@ -26,6 +26,7 @@ spectral frequencies, gain and roll-off, and the filter is theirs; :mod:`partboo
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
 
@@ -102,6 +103,12 @@ class SingerConfig:
     partial_channels: int = 32
     partial_dilations: tuple[int, ...] = (1, 2, 4, 8)
     partials: int = 24
+
+    @classmethod
+    def from_json(cls, text: str) -> SingerConfig:
+        """Return the configuration that was stored with weights."""
+        told = json.loads(text)
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in told.items()})
 
 
 class Singer(nn.Module):

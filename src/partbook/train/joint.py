@@ -24,18 +24,18 @@ The first six are the published ones, but for the likelihood. Of synthetic piece
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..ensemble import parse_voices
-from ..errors import InputError, OptionError, nearest
+from ..errors import OptionError, nearest
 from ..pitch.assign import Assigner, AssignerConfig
 from ..pitch.contour import METHODS, extracted
 from ..pitch.network import NetworkConfig, SalienceNetwork, spectral_features
@@ -46,9 +46,7 @@ from .losses import commitment, outside_range, salience_sum
 from .mixtures import Excerpts, Heard
 from .sight import Sight, fitting
 from .teacher import learned, lesson, taught_paths
-from .weights import read_model, seeded
-
-M = TypeVar("M", bound=nn.Module)
+from .weights import seeded, stored
 
 PARTS = ("hearing", "assigner", "singer")
 """What can be trained: the salience network, the assigner, the singer."""
@@ -337,40 +335,24 @@ def joint_model(config: JointConfig, seed: int, hearing: SalienceNetwork | None 
     elif config.hearing == "untrained":
         hearing = seeded(SalienceNetwork, seed)
     else:
-        hearing = _stored(config.hearing, "hearing", lambda told: SalienceNetwork(NetworkConfig.from_json(told)))
+        hearing = stored(config.hearing, "hearing", lambda told: SalienceNetwork(NetworkConfig.from_json(told)))
     if config.assigner == "untrained":
         assigner = seeded(Assigner, seed)
     else:
-        assigner = _stored(config.assigner, "assigner", _assigner)
+        assigner = stored(config.assigner, "assigner", _assigner)
     if config.singer == "untrained":
         singer = seeded(lambda: Singer(SingerConfig(order=config.order)), seed)
     else:
-        singer = _stored(config.singer, "singer", _singer)
+        singer = stored(config.singer, "singer", lambda told: Singer(SingerConfig.from_json(told)))
     if config.sound and not singer.config.order:
         raise OptionError("a singer with tracts to make sound", "none", 'singer = "untrained" and order = 20')
     rates = {"hearing": config.hearing_rate, "assigner": config.assigner_rate, "singer": config.singer_rate}
     return JointModel(hearing.to(memory_format=torch.channels_last), assigner, singer, rates)
 
 
-def _stored(name: str, part: str, build: Callable[[str], M]) -> M:
-    """Return a network with the weights of a model."""
-    weights, settings = read_model(name, part)
-    try:
-        model = build(settings)
-        model.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError):
-        raise InputError(f"a model for the {part} of this version", f"{name}, which is none") from None
-    return model
-
-
 def _assigner(settings: str) -> Assigner:
     told = json.loads(settings)
     return Assigner(AssignerConfig(**told | {"reach": tuple(map(tuple, told["reach"]))}))
-
-
-def _singer(settings: str) -> Singer:
-    told = json.loads(settings)
-    return Singer(SingerConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}))
 
 
 __all__ = ["LOSSES", "PARTS", "JointConfig", "JointModel", "JointTask", "Phase", "joint_model"]

@@ -17,10 +17,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..dsp.precision import low_precision_pays
 from ..errors import InputError, OptionError
 from ..progress import OnProgress, Progress
 from .checkpoint import load_checkpoint, save_checkpoint
-from .parallel import ALONE, Team, low_precision_pays
+from .parallel import ALONE, Team
 
 _PATIENCE = 20
 """Steps in a row without a finite loss before giving up."""

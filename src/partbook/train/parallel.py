@@ -108,9 +108,4 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def low_precision_pays(device: torch.device) -> bool:
-    """Return whether a device has products in bfloat16; a processor without takes six times as long to imitate them."""
-    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-
-
-__all__ = ["ALONE", "Team", "device_of", "low_precision_pays", "team"]
+__all__ = ["ALONE", "Team", "device_of", "team"]

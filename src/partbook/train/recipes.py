@@ -58,7 +58,7 @@ class Kind:
 
 KINDS = {
     "pitch": Kind(PitchConfig, PitchTask, "excerpts"),
-    "singer": Kind(SingerTaskConfig, SingerTask, "scenes"),
+    "singer": Kind(SingerTaskConfig, SingerTask, "scenes", lambda task: asdict(task.model.config)),
     "joint": Kind(JointConfig, JointTask, "mixtures", lambda task: task.model.settings()),
 }
 """What can be trained, by the name of its table in a recipe."""

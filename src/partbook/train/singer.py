@@ -25,13 +25,14 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from ..data.wear import coded, coloured, in_sections, in_some_room, noisy
+from ..data.wear import OTHERS_DB, coded, coloured, in_sections, in_some_room, noisy
 from ..dsp.oscillator import flat_partials, upsampled
 from ..dsp.stft import Stft
+from ..errors import OptionError
 from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, cross_power, judged, over_rounds
 from ..singer.model import Singer, SingerConfig
 from .pitch import HELD_OUT, rendered
-from .weights import seeded
+from .weights import seeded, stored
 
 CHECKED = 6
 """Scenes that are held out."""
@@ -48,7 +49,9 @@ class SingerTaskConfig:
     Attributes
     ----------
     network
-        What the network is.
+        What the network is; that of the first weights where these are named.
+    weights
+        First weights: a model that comes with Partbook by its name, the folder of another run, or ``untrained``.
     pieces
         How many are rendered.
     scenes, seconds
@@ -66,7 +69,9 @@ class SingerTaskConfig:
     rests
         Share of voices that pause for a while, so that the others are heard in smaller company.
     sections
-        Share of scenes in which every voice is a section, of which one sings louder than the others.
+        Share of scenes in which every voice is a section.
+    others_db
+        Least and most level of the others in a section, relative to the one whose F0 counts.
     in_room
         Share of scenes in a room.
     coded
@@ -82,6 +87,7 @@ class SingerTaskConfig:
     """
 
     network: SingerConfig = field(default_factory=SingerConfig)
+    weights: str = "untrained"
     pieces: int = 400
     scenes: int = 2
     seconds: float = 2.0
@@ -95,6 +101,7 @@ class SingerTaskConfig:
     level_db: tuple[float, float] = (2.0, 10.0)
     rests: float = 0.5
     sections: float = 0.0
+    others_db: tuple[float, float] = OTHERS_DB
     in_room: float = 0.4
     f0_cents: float = 6.0
     f0_gaps: int = 3
@@ -126,8 +133,13 @@ class SingerTask:
 
     @cached_property
     def model(self) -> Singer:
-        """The network, its first weights drawn from the seed."""
-        return seeded(lambda: Singer(self.config.network), self.seed)
+        """The network, its first weights drawn from the seed or those that the recipe names."""
+        if self.config.weights == "untrained":
+            return seeded(lambda: Singer(self.config.network), self.seed)
+        named = stored(self.config.weights, "singer", lambda told: Singer(SingerConfig.from_json(told)))
+        if self.config.network not in (SingerConfig(), named.config):
+            raise OptionError(f"the network of {self.config.weights}, or none", f"{self.config.network}")
+        return named
 
     @property
     def stft(self) -> Stft:
@@ -207,7 +219,7 @@ class SingerTask:
         parts_NS = parts_NS * 10 ** (rng.normal(0, rng.uniform(*self.config.level_db), (voices, 1)) / 20)
         parts_NS = coloured(parts_NS, RATE, rng.uniform(0.5, 4.5), rng)
         if rng.random() < self.config.sections:
-            parts_NS = in_sections(parts_NS, RATE, rng)
+            parts_NS = in_sections(parts_NS, RATE, rng, self.config.others_db)
         if rng.random() < self.config.in_room:
             parts_NS = in_some_room(parts_NS, RATE, rng)
         mixture_S = parts_NS.sum(0)

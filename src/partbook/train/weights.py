@@ -112,6 +112,30 @@ def read_model(name: str, part: str) -> tuple[dict[str, Tensor], str]:
     return own, json.dumps(settings[part])
 
 
+def stored(name: str, part: str, build: Callable[[str], M]) -> M:
+    """Return a network with the weights of a model.
+
+    Parameters
+    ----------
+    name, part
+        As for :func:`read_model`.
+    build
+        Makes the network of the settings that were stored with the weights.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or it is not one of this kind.
+    """
+    weights, settings = read_model(name, part)
+    try:
+        model = build(settings)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError):
+        raise InputError(f"a model for the {part} of this version", f"{name}, which is none") from None
+    return model
+
+
 def _as_toml(entry: Model) -> str:
     """Return the entry as ``models.toml`` holds it. A JSON text is a TOML text too."""
     keys = ("about", "file", "sha256", "licence", "recipe", "figures")
@@ -125,4 +149,4 @@ def _replace(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
-__all__ = ["model_entry", "read_model", "seeded", "write_model"]
+__all__ = ["model_entry", "read_model", "seeded", "stored", "write_model"]
