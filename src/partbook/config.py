@@ -84,7 +84,11 @@ class VoicesConfig:
     iterations, beta
         Rounds of the fit and its divergence. Few rounds are a prior: the filters stay near their smooth start.
     opinion_weights
-        How much counts what the network says, what lasts of it, and a fit to the recording; they sum to 1.
+        How much counts what the network says, what lasts of it, and a fit to the recording. That they sum to less than
+        1 makes softer filters, which leave what is faint in a voice more of its power.
+    shared_background
+        How much of what no voice makes goes to the voices, in equal parts, so that they do not fall into digital
+        silence where they rest; what is left of it is the residual.
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
     adapt_from_s
@@ -97,8 +101,9 @@ class VoicesConfig:
     overlap: int = 4
     band_hz: float = 8000.0
     iterations: int = 6
-    opinion_weights: tuple[float, float, float] = (0.45, 0.45, 0.1)
+    opinion_weights: tuple[float, float, float] = (0.315, 0.315, 0.07)
     beta: float = 0.25
+    shared_background: float = 0.75
     coherent_band_hz: float = 4000.0
     adapt_from_s: float = 120.0
     context_s: float = 1.0

@@ -81,6 +81,11 @@ def test_opinions_meet_between_and_one_with_all_the_weight_is_all():
     assert torch.allclose(blended([4 * each for each in several], (0.5, 0.3, 0.2)), 4 * between)
 
 
+def test_opinions_whose_weights_sum_to_less_than_one_are_softened():
+    same = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0)) + 0.1
+    assert torch.allclose(blended((same, same), (0.3, 0.4)), same**0.7)
+
+
 def test_noise_and_background_are_believed_less_than_harmonics():
     x, combs, f0 = scene(220.0, 311.0)
     noisy = x + x.mean() * 0.1

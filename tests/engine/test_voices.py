@@ -156,6 +156,23 @@ def test_the_network_is_that_for_voices_as_steady_as_they_are_heard_to_be(quarte
     assert asked == [pytest.approx(0.45)] and found.config["voices"]["steadiness"] == 0.45
 
 
+def test_what_no_voice_makes_is_shared_out_in_equal_parts_as_far_as_it_is_to_be(quartet):
+    stems, tracks, voices = quartet
+    noise = 0.01 * np.random.default_rng(0).standard_normal(RATE)
+    x_MS = torch.from_numpy(stems.sum(0)[None, :RATE] + noise).float()
+    told = [tracks[voice.id] for voice in voices]
+
+    def heard(share):
+        config = replace(VoicesConfig(), shared_background=share)
+        return separate_stretch(x_MS, 0, told, Analysis.of(RATE, config), Options(), config)
+
+    kept, some, everything = heard(0.0), heard(0.5), heard(1.0)
+    left_MS = x_MS - kept.sum(0)
+    assert left_MS.std() > 1e-4
+    torch.testing.assert_close(some - kept, (left_MS / 8).expand_as(kept), rtol=0, atol=1e-5)
+    torch.testing.assert_close(everything.sum(0), x_MS, rtol=0, atol=1e-5)
+
+
 def test_where_fit_and_network_separate_together_f0_is_refined_as_the_network_hears_it(quartet):
     stems, tracks, voices = quartet
     recording = recording_from_array(stems.sum(0)[:RATE], RATE)

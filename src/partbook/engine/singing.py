@@ -129,7 +129,7 @@ def lasting(
 
 
 def blended(opinions: Sequence[Power_NFT], weights: Sequence[float]) -> Power_NFT:
-    """Return the geometric mean of opinions of the same powers; their weights sum to 1."""
+    """Return the geometric mean of opinions of the same powers, softened where their weights sum to less than 1."""
     return math.prod(opinion**weight for opinion, weight in zip(opinions, weights, strict=True))
 
 

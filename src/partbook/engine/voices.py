@@ -185,8 +185,9 @@ def separate_stretch(
     low = int((bins_hz < config.coherent_band_hz).sum())
     full_NFT, low_NRFT = extended(lambda_NFT, analysis.stft.bins), combs_NRFT[:, :, :low]
     share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
-    images = coherent(scaled_MFT, full_NFT, low_NRFT, share_F)[:-1] * level.sqrt()
-    return analysis.stft.inverse(images, samples)
+    images, background = coherent(scaled_MFT, full_NFT, low_NRFT, share_F).tensor_split([len(tracks)])
+    images = images + config.shared_background / len(tracks) * background
+    return analysis.stft.inverse(images * level.sqrt(), samples)
 
 
 def _powers(
