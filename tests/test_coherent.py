@@ -2,10 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from partbook.coherent import INTERLEAVED, coherent, measured_coherence, solve_positive, steadiness
+from partbook.coherent import (
+    INTERLEAVED,
+    LONG,
+    Around,
+    coherent,
+    measured_coherence,
+    solve_positive,
+    steadiness,
+)
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
-from partbook.wiener import soft_masked
+from partbook.wiener import at_half_steps, soft_masked
 
 RATE = 16000
 STFT = Stft(1024, 256)
@@ -35,8 +43,9 @@ def test_images_sum_to_the_mixture():
 @pytest.mark.parametrize("place", [(4, 5), (1, 5), (4, 0)])
 def test_an_image_is_the_posterior_mean_given_two_bins_and_two_frames_on_either_side(place):
     rng, (voices, bins, frames), share = np.random.default_rng(5), (2, 9, 11), 0.6
+    interleaved = 2
     X = rng.standard_normal((bins, frames, 2)) @ (1, 1j)
-    combs = rng.standard_normal((voices, INTERLEAVED, bins, frames, 2)) @ (1, 1j)
+    combs = rng.standard_normal((voices, interleaved, bins, frames, 2)) @ (1, 1j)
     powers = rng.uniform(0.1, 1, (voices + 1, bins, frames))
     tensors = (torch.from_numpy(each) for each in (X[None], powers, combs))
     single = [each.to(torch.complex64 if each.is_complex() else torch.float32) for each in tensors]
@@ -45,15 +54,35 @@ def test_an_image_is_the_posterior_mean_given_two_bins_and_two_frames_on_either_
     f, t = place
     around = np.s_[..., max(0, f - 2) : f + 3, max(0, t - 2) : t + 3]
     mean = (np.abs(combs) ** 2).sum(1)
-    prior = np.repeat((share * powers[:voices] / (mean + 1e-3 * mean.max()))[:, f, t], INTERLEAVED)
+    prior = np.repeat((share * powers[:voices] / (mean + 1e-3 * mean.max()))[:, f, t], interleaved)
     alone = np.concatenate([(1 - share) * powers[:voices], powers[voices:]])
     noise = np.diag(1 / alone.sum(0)[around].ravel())
-    E = combs[around].reshape(voices * INTERLEAVED, -1).T
+    E = combs[around].reshape(voices * interleaved, -1).T
     amplitudes = np.linalg.solve(E.conj().T @ noise @ E + np.diag(1 / prior), E.conj().T @ noise @ X[around].ravel())
-    heard = (amplitudes.reshape(voices, INTERLEAVED) * combs[..., f, t]).sum(1)
+    heard = (amplitudes.reshape(voices, interleaved) * combs[..., f, t]).sum(1)
     expected = alone[:, f, t] / alone[:, f, t].sum() * (X[f, t] - heard.sum())
     expected[:voices] += heard
     assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_a_longer_neighbourhood_hears_a_steady_sinusoid_better():
+    X, combs, _, truth = scene(samples=16000)
+    noise = STFT(0.2 * torch.randn(1, 16000, generator=torch.Generator().manual_seed(0))) * (4 / STFT.n_fft)
+    lambda_NFT = torch.cat([(truth.abs() ** 2).sum(1), noise.abs().square().mean() * torch.ones(1, *X.shape[1:])])
+    share = torch.full((STFT.bins,), 0.95)
+    short, long = (coherent(X + noise, lambda_NFT, combs, share, around=Around(n, 0.1))[:2] for n in (2, 6))
+    error = [float((images - truth).abs().square().sum()) for images in (short, long)]
+    assert error[1] < 0.8 * error[0]
+
+
+def test_noise_is_hardly_coherent_in_a_longer_neighbourhood_either():
+    finer = Stft(STFT.n_fft, STFT.hop_samples // 2)
+    wave = flat_partials(torch.full((64000,), 220.0), RATE, 8000)
+    combs = finer(wave)[None, None] * (4 / STFT.n_fft)
+    lambda_NFT = torch.cat([combs[0].abs() ** 2, torch.full((1, *combs.shape[2:]), 1e-6)])
+    noise = finer(torch.randn(1, 64000, generator=torch.Generator().manual_seed(0)))
+    assert (measured_coherence(noise, lambda_NFT, combs, bins_hz(), LONG) < 0.05).all()
+    assert (measured_coherence(combs[:, 0], lambda_NFT, combs, bins_hz(), LONG)[bins_hz() < 2000] > 0.6).all()
 
 
 def test_without_coherence_it_is_the_ordinary_filter():
@@ -157,3 +186,13 @@ def test_steadiness_knows_no_scale_and_hears_nothing_beyond_its_band():
     beyond = bins_hz() > 1600
     X[:, beyond] = torch.randn(X[:, beyond].shape, generator=torch.Generator().manual_seed(0)).to(X.dtype)
     assert steadiness(X, lambda_NFT, combs, bins_hz()) == pytest.approx(once, abs=1e-4)
+
+
+@pytest.mark.parametrize("frames", [9, 10])
+def test_between_two_frames_lies_their_geometric_mean(frames):
+    powers = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 10.0 ** torch.arange(-8, 4, 3)[:, None]
+    twice = at_half_steps(powers, frames)
+    assert twice.shape == (3, 4, frames) and torch.equal(twice[..., ::2], powers)
+    torch.testing.assert_close(twice[..., 1:9:2], (powers[..., :-1] * powers[..., 1:]).sqrt())
+    assert frames == 9 or torch.allclose(twice[..., 9], powers[..., -1])
+    assert torch.isfinite(at_half_steps(0 * powers, frames)).all()

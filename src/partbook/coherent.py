@@ -12,13 +12,14 @@ amplitudes; what they leave is shared out by the ordinary filter. With ``c = 0``
 good F0 it tells apart partials that fall into the same bin, which no mask on magnitudes can, and it still sums to the
 mixture exactly. How much of the power is coherent is measured in the recording itself, where one voice is alone
 (:func:`measured_coherence`): F0 that is a little wrong, a voice that wavers and a room that rings all take from it.
-Partials near a bin are told apart by three interleaved combs per voice (1, 4, 7 …; 2, 5, 8 …;
-3, 6, 9 …): at most one partial of each reaches into a neighbourhood.
+A voice may have several interleaved combs (two: 1, 3, 5 … and 2, 4, 6 …), each with an amplitude of its own. One is
+enough where its partials are farther apart than a neighbourhood is high, that is from some 60 Hz on.
 """
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,11 +30,11 @@ from .axes import Images_NMFT, Power_NFT, Spectrum_MFT
 from .dsp.divergence import EPS
 from .wiener import masks
 
-INTERLEAVED = 3
-"""Combs per voice."""
+INTERLEAVED = 1
+"""Combs per voice. Two are worth 0.25 dB in octaves, nothing elsewhere, and cost the filter half as much again."""
 
-REACH_BINS, REACH_FRAMES = 2, 2
-"""Half the size of a neighbourhood, the centre not counted."""
+REACH_BINS = 2
+"""Half the height of a neighbourhood, the centre not counted."""
 
 EDGES_HZ = (0.0, 400.0, 800.0, 1500.0, 2500.0, 4000.0)
 """Bands in which the coherent share is measured: the error of a partial's frequency grows with its number."""
@@ -44,8 +45,25 @@ ALONE, AT_PARTIAL = 0.8, 0.3
 STEADY_HZ = (400.0, 1500.0)
 """Where it is measured how steady voices are: below, every line looks steady, above, hardly any."""
 
-CHANCE = 0.17
-"""What a sinusoid explains of a neighbourhood of noise, white (0.14) or in the shape of a comb (0.30)."""
+
+@dataclass(frozen=True)
+class Around:
+    """How far a neighbourhood reaches in time.
+
+    Attributes
+    ----------
+    frames
+        Half its length, the centre not counted.
+    chance
+        What a sinusoid explains there of noise: between white (0.8 of this) and in the shape of a comb (1.75).
+    """
+
+    frames: int
+    chance: float
+
+
+SHORT, LONG = Around(2, 0.17), Around(6, 0.135)
+"""Half a window to either side where four frames make a window, and three quarters of one where eight do."""
 
 DOUBTED = 100
 """So many neighbourhoods that show nothing but chance are heard beside those of a band."""
@@ -61,6 +79,7 @@ def coherent(
     combs_NRFT: Complex[Tensor, "V R F2 T"],
     share_F: Float[Tensor, " F2"],
     frames_at_once: int = 64,
+    around: Around = SHORT,
 ) -> Images_NMFT:
     """Return the images of all sources at one microphone, or at several channels that share their powers.
 
@@ -76,13 +95,16 @@ def coherent(
         Coherent share ``c`` of a voice's power per bin, from 0 to below 1.
     frames_at_once
         Frames solved together; bounds the memory.
+    around
+        How far in time a partial is heard as one sinusoid.
     """
     images = masks(lambda_NFT)[:, None] * X_MFT
     bins, frames = combs_NRFT.shape[-2:]
     for t0 in range(0, frames, frames_at_once):
         t1 = min(frames, t0 + frames_at_once)
-        a, b = max(0, t0 - REACH_FRAMES), min(frames, t1 + REACH_FRAMES)
-        solved = _images(X_MFT[:, :bins, a:b], lambda_NFT[:, :bins, a:b], combs_NRFT[..., a:b], share_F)
+        a, b = max(0, t0 - around.frames), min(frames, t1 + around.frames)
+        near = X_MFT[:, :bins, a:b], lambda_NFT[:, :bins, a:b], combs_NRFT[..., a:b]
+        solved = _images(*near, share_F, around.frames)
         images[:, :, :bins, t0:t1] = solved[..., t0 - a : t1 - a]
     return images
 
@@ -92,6 +114,7 @@ def measured_coherence(
     lambda_NFT: Power_NFT,
     combs_NRFT: Complex[Tensor, "V R F2 T"],
     bins_hz: Float[Tensor, " F2"],
+    around: Around = SHORT,
 ) -> Float[Tensor, " F2"]:
     """Return the share ``c`` of a voice's power, from 0 to below 1, that follows its F0 as one sinusoid.
 
@@ -105,6 +128,8 @@ def measured_coherence(
         As for :func:`coherent`; a voice's unit combs peak at 1.
     bins_hz
         Frequencies of the lowest F2 bins.
+    around
+        As for :func:`coherent`.
     """
     bins = combs_NRFT.shape[2]
     shares_NFT = masks(lambda_NFT[:, :bins])
@@ -113,8 +138,9 @@ def measured_coherence(
         power_RFT = combs_RFT.abs() ** 2
         nearest_FT = power_RFT.argmax(0)
         f_L, t_L = torch.nonzero((share_FT > ALONE) & (power_RFT.amax(0) > AT_PARTIAL), as_tuple=True)
-        pattern_LD = _neighbourhoods(combs_RFT, f_L, t_L, nearest_FT[f_L, t_L])
-        x_MLD = torch.stack([_neighbourhoods(X_FT[None], f_L, t_L, torch.zeros_like(f_L)) for X_FT in X_MFT[:, :bins]])
+        pattern_LD = _neighbourhoods(combs_RFT, f_L, t_L, nearest_FT[f_L, t_L], around.frames)
+        first_L = torch.zeros_like(f_L)
+        x_MLD = torch.stack([_neighbourhoods(X_FT[None], f_L, t_L, first_L, around.frames) for X_FT in X_MFT[:, :bins]])
         along_L = (pattern_LD.conj() * x_MLD).sum(-1).abs().square().sum(0) / pattern_LD.abs().square().sum(-1)
         whole_L = x_MLD.abs().square().sum((0, 2)).clamp_min(EPS)
         explained_F.index_add_(0, f_L, along_L / whole_L)
@@ -122,8 +148,8 @@ def measured_coherence(
     edges_hz = torch.tensor(EDGES_HZ)
     band_F = torch.bucketize(bins_hz, edges_hz[1:-1])
     explained, heard = (torch.zeros(len(EDGES_HZ) - 1).index_add_(0, band_F, each) for each in (explained_F, heard_F))
-    mean = (explained + DOUBTED * CHANCE) / (heard + DOUBTED)
-    share = ((mean - CHANCE) / (1 - CHANCE)).clamp(0, 0.97) ** 2
+    mean = (explained + DOUBTED * around.chance) / (heard + DOUBTED)
+    share = ((mean - around.chance) / (1 - around.chance)).clamp(0, 0.97) ** 2
     return torch.from_numpy(np.interp(bins_hz, (edges_hz[1:] + edges_hz[:-1]) / 2, share)).float()
 
 
@@ -135,8 +161,9 @@ def steadiness(
 ) -> float:
     """Return how steady the voices of a recording are, from 0 to below 1: their coherent share from 400 to 1500 Hz.
 
-    Single players and synthetic voices reach 0.45 to 0.55, single singers of a choir, in a room, 0.05 to 0.23, sections
-    0.05. Parameters as for :func:`measured_coherence`.
+    Single players and synthetic voices reach 0.45 to 0.55, and so do choirs that sing without vibrato; single singers
+    of a choir, in a room, 0.05 to 0.23, its wavering sections 0.05. Parameters as for :func:`measured_coherence`, for
+    frames a quarter of a window apart.
     """
     low = int((bins_hz < STEADY_HZ[1]).sum())
     share_F = measured_coherence(X_MFT[:, :low], lambda_NFT[:, :low], combs_NRFT[:, :, :low], bins_hz[:low])
@@ -144,15 +171,19 @@ def steadiness(
     return float(np.interp(middles_hz, bins_hz[:low], share_F).mean())
 
 
-def _neighbourhoods(x_RFT: Tensor, f_L: Tensor, t_L: Tensor, r_L: Tensor) -> Complex[Tensor, "L D"]:
+def _neighbourhoods(x_RFT: Tensor, f_L: Tensor, t_L: Tensor, r_L: Tensor, reach: int) -> Complex[Tensor, "L D"]:
     """Return the neighbourhoods of some bins, zero beyond the ends."""
-    padded = torch.nn.functional.pad(x_RFT, (REACH_FRAMES, REACH_FRAMES, REACH_BINS, REACH_BINS))
-    shifts = itertools.product(range(2 * REACH_BINS + 1), range(2 * REACH_FRAMES + 1))
+    padded = torch.nn.functional.pad(x_RFT, (reach, reach, REACH_BINS, REACH_BINS))
+    shifts = itertools.product(range(2 * REACH_BINS + 1), range(2 * reach + 1))
     return torch.stack([padded[r_L, f_L + i, t_L + j] for i, j in shifts], -1)
 
 
 def _images(
-    X_MFT: Spectrum_MFT, lambda_NFT: Power_NFT, combs_NRFT: Complex[Tensor, "V R F T"], share_F: Float[Tensor, " F"]
+    X_MFT: Spectrum_MFT,
+    lambda_NFT: Power_NFT,
+    combs_NRFT: Complex[Tensor, "V R F T"],
+    share_F: Float[Tensor, " F"],
+    reach: int,
 ) -> Images_NMFT:
     voices, interleaved, bins, frames = combs_NRFT.shape
     partials = voices * interleaved
@@ -165,8 +196,8 @@ def _images(
 
     # Unknown amplitudes have unit variance: the centre's gain goes into the patterns, the noise whitens both.
     # Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
-    size = (2 * REACH_BINS + 1, 2 * REACH_FRAMES + 1)
-    around_FT = torch.nn.functional.max_pool2d(rest_FT[None], size, 1, (REACH_BINS, REACH_FRAMES))[0]
+    size = (2 * REACH_BINS + 1, 2 * reach + 1)
+    around_FT = torch.nn.functional.max_pool2d(rest_FT[None], size, 1, (REACH_BINS, reach))[0]
     whitener_FT = torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt()
     pattern_PFT = combs_NRFT.reshape(partials, bins, frames) * whitener_FT
     gain_PFT = gain_NFT.repeat_interleave(interleaved, 0)
@@ -174,9 +205,9 @@ def _images(
     gram_PPFT = torch.zeros(partials, partials, bins, frames, dtype=X_MFT.dtype)
     for p in range(partials):
         for q in range(p + 1):
-            gram_PPFT[p, q] = _around(pattern_PFT[p].conj() * pattern_PFT[q]) * (gain_PFT[p] * gain_PFT[q])
+            gram_PPFT[p, q] = _around(pattern_PFT[p].conj() * pattern_PFT[q], reach) * (gain_PFT[p] * gain_PFT[q])
         gram_PPFT[p, p] += 1
-    target_PMFT = _around(pattern_PFT.conj()[:, None] * (X_MFT * whitener_FT)) * gain_PFT[:, None]
+    target_PMFT = _around(pattern_PFT.conj()[:, None] * (X_MFT * whitener_FT), reach) * gain_PFT[:, None]
     amplitude_PML = solve_positive(gram_PPFT.flatten(2), target_PMFT.flatten(2))
 
     centre_NRFT = combs_NRFT * gain_NFT[:, None]
@@ -188,13 +219,13 @@ def _images(
     return images
 
 
-def _around(x: Tensor) -> Tensor:
+def _around(x: Tensor, reach: int) -> Tensor:
     """Return (…, F, T): the sum over every value's neighbourhood, zero beyond the ends."""
     bins, frames = x.shape[-2:]
     rows = torch.nn.functional.pad(x, (0, 0, REACH_BINS, REACH_BINS))
     x = sum(rows[..., i : i + bins, :] for i in range(2 * REACH_BINS + 1))
-    columns = torch.nn.functional.pad(x, (REACH_FRAMES, REACH_FRAMES))
-    return sum(columns[..., j : j + frames] for j in range(2 * REACH_FRAMES + 1))
+    columns = torch.nn.functional.pad(x, (reach, reach))
+    return sum(columns[..., j : j + frames] for j in range(2 * reach + 1))
 
 
 def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"]) -> Complex[Tensor, "P M L"]:
@@ -231,4 +262,4 @@ def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M 
     return torch.stack(x)
 
 
-__all__ = ["INTERLEAVED", "coherent", "measured_coherence", "solve_positive", "steadiness"]
+__all__ = ["INTERLEAVED", "LONG", "SHORT", "Around", "coherent", "measured_coherence", "solve_positive", "steadiness"]

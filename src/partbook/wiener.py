@@ -86,4 +86,11 @@ def extended(lambda_NFT: Power_NFT, bins: int) -> Float[Tensor, "N F2 T"]:
     return torch.cat([lambda_NFT, top.expand(-1, bins - analysed, -1)], 1)
 
 
-__all__ = ["extended", "full_rank", "masks", "multichannel", "soft_masked"]
+def at_half_steps(lambda_NFT: Power_NFT, frames: int) -> Float[Tensor, "N F T2"]:
+    """Return powers at twice as many frames, ``frames`` in all: between two of them lies their geometric mean."""
+    next_NFT = torch.cat([lambda_NFT[..., 1:], lambda_NFT[..., -1:]], -1)
+    between_NFT = lambda_NFT.sqrt() * next_NFT.sqrt()
+    return torch.stack([lambda_NFT, between_NFT], -1).flatten(-2)[..., :frames]
+
+
+__all__ = ["at_half_steps", "extended", "full_rank", "masks", "multichannel", "soft_masked"]

@@ -156,6 +156,18 @@ def test_the_network_is_that_for_voices_as_steady_as_they_are_heard_to_be(quarte
     assert asked == [pytest.approx(0.45)] and found.config["voices"]["steadiness"] == 0.45
 
 
+def test_steady_voices_are_heard_longer_and_told_apart_better(quartet):
+    stems, tracks, voices = quartet
+    x_MS, analysis = torch.from_numpy(stems.sum(0)[None]).float(), Analysis.of(RATE, VoicesConfig())
+    told = [tracks[voice.id] for voice in voices]
+    reached = []
+    for steady in (0.0, 0.5):
+        found = separate_stretch(x_MS, 0, told, analysis, Options(), VoicesConfig(), steady=steady)[:, 0].numpy()
+        assert found.shape == stems.shape
+        reached.append(np.mean([si_sdr(s, e) for s, e in zip(stems, found, strict=True)]))
+    assert reached[1] > reached[0] + 0.2
+
+
 def test_what_no_voice_makes_is_shared_out_in_equal_parts_as_far_as_it_is_to_be(quartet):
     stems, tracks, voices = quartet
     noise = 0.01 * np.random.default_rng(0).standard_normal(RATE)

@@ -133,4 +133,14 @@ def blended(opinions: Sequence[Power_NFT], weights: Sequence[float]) -> Power_NF
     return math.prod(opinion**weight for opinion, weight in zip(opinions, weights, strict=True))
 
 
-__all__ = ["BACKGROUND_SHARE", "CHOIR", "MODEL", "NOISE_SHARE", "blended", "lasting", "sung_power", "trained"]
+__all__ = [
+    "BACKGROUND_SHARE",
+    "CHOIR",
+    "MODEL",
+    "NOISE_SHARE",
+    "WAVERING",
+    "blended",
+    "lasting",
+    "sung_power",
+    "trained",
+]

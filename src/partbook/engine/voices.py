@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
-from ..coherent import INTERLEAVED, coherent, measured_coherence, steadiness
+from ..coherent import INTERLEAVED, LONG, SHORT, coherent, measured_coherence, steadiness
 from ..config import Options, VoicesConfig
 from ..dsp.oscillator import flat_partials
 from ..dsp.stft import Stft
@@ -33,9 +33,12 @@ from ..room.single import Single
 from ..singer.model import Singer
 from ..sources import source_filter
 from ..stems import Block, Separation, Source
-from ..wiener import extended, masks
+from ..wiener import at_half_steps, extended, masks
 from .adapting import Heard, adapted
-from .singing import blended, lasting, sung_power, trained
+from .singing import WAVERING, blended, lasting, sung_power, trained
+
+GRID_S = 0.001
+"""Distance of the times at which F0 is read for a comb."""
 
 WHOLE = 1
 """As many interleaved combs as powers need, which see their sum alone."""
@@ -78,7 +81,7 @@ def separate_voices(
     return Separation(
         recording=recording,
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
-        blocks=lambda: _separated(recording, tracks, exact, options, config, on_progress, singer),
+        blocks=lambda: _separated(recording, tracks, exact, steady, options, config, on_progress, singer),
         f0=f0,
         config={
             "voices": asdict(config)
@@ -111,6 +114,11 @@ class Analysis:
         return Stft(self.stft.n_fft // self.decimation, self.stft.hop_samples // self.decimation)
 
     @property
+    def finer(self) -> Analysis:
+        """The same with twice as many frames."""
+        return replace(self, stft=Stft(self.stft.n_fft, self.stft.hop_samples // 2))
+
+    @property
     def bins_hz(self) -> Tensor:
         """Frequency of every analysed bin."""
         return torch.arange(self.bins) * (self.sample_rate / self.stft.n_fft)
@@ -126,13 +134,16 @@ class Analysis:
         rate, coarse = self.sample_rate / self.decimation, self.coarse
         count = -(-samples // self.decimation)
         times_s = start / self.sample_rate + np.arange(count) / rate
+        # No track is finer than this grid, and samples between are soon interpolated.
+        nearest = np.round(np.arange(count) / (rate * GRID_S)).astype(int)
+        grid_s = times_s[0] + np.arange(nearest[-1] + 1) * GRID_S
         edge_hz = float(self.bins_hz[-1])
         combs = []
         for track in tracks:
-            at = track.at(times_s)
-            voiced = at.f0_hz > 0
-            held_hz = np.interp(times_s, times_s[voiced], at.f0_hz[voiced]) if voiced.any() else np.full(count, 100.0)
-            f0_hz, gate = torch.from_numpy(held_hz), torch.from_numpy(voiced.astype(np.float32))
+            f0_hz = track.at(grid_s).f0_hz
+            voiced = f0_hz > 0
+            held_hz = np.interp(times_s, grid_s[voiced], f0_hz[voiced]) if voiced.any() else np.full(count, 100.0)
+            f0_hz, gate = torch.from_numpy(held_hz), torch.from_numpy(voiced[nearest].astype(np.float32))
             waves = [flat_partials(f0_hz, rate, edge_hz, first, interleaved) for first in range(1, interleaved + 1)]
             combs.append(coarse(torch.stack(waves) * gate)[:, : self.bins, : self.stft.frames(samples)])
         return torch.stack(combs) * (4 / coarse.n_fft)
@@ -163,12 +174,14 @@ def separate_stretch(
     singer: Singer | None = None,
     *,
     exact: list[Track] | None = None,
+    steady: float = 1.0,
 ) -> Tensor:
     """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording.
 
     A network that suits the recording takes the place of the one for steady voices. Where ``exact`` tracks are given,
     the phases of partials follow those: a cent is much to a phase and nothing to a power, and what made the tracks more
-    exact may have led a few of them astray.
+    exact may have led a few of them astray. Where voices are ``steady``, a partial is heard as one sinusoid for longer,
+    in more frames.
     """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
@@ -178,14 +191,19 @@ def separate_stretch(
         return torch.zeros(len(tracks), *x_MS.shape)
     bins_hz = analysis.bins_hz
     f0_NT = analysis.f0_hz(tracks, start, samples)
-    combs_NRFT = analysis.combs(exact or tracks, start, samples)
-    told_NRFT = analysis.combs(tracks, start, samples, WHOLE) if exact else combs_NRFT
+    told_NRFT = analysis.combs(tracks, start, samples, WHOLE)
     lambda_NFT = _powers(power_FT / level, told_NRFT, f0_NT, analysis, options, config, singer)
-    scaled_MFT = X_MFT / level.sqrt()
+    around = SHORT
+    if steady > WAVERING:
+        around, analysis = LONG, analysis.finer
+        X_MFT = analysis.stft(x_MS)
+        lambda_NFT = at_half_steps(lambda_NFT, X_MFT.shape[-1])
+    scaled_MFT, full_NFT = X_MFT / level.sqrt(), extended(lambda_NFT, analysis.stft.bins)
     low = int((bins_hz < config.coherent_band_hz).sum())
-    full_NFT, low_NRFT = extended(lambda_NFT, analysis.stft.bins), combs_NRFT[:, :, :low]
-    share_F = measured_coherence(scaled_MFT, full_NFT, low_NRFT, bins_hz[:low])
-    images, background = coherent(scaled_MFT, full_NFT, low_NRFT, share_F).tensor_split([len(tracks)])
+    combs_NRFT = analysis.combs(exact or tracks, start, samples)[:, :, :low]
+    share_F = measured_coherence(scaled_MFT, full_NFT, combs_NRFT, bins_hz[:low], around)
+    images = coherent(scaled_MFT, full_NFT, combs_NRFT, share_F, around=around)
+    images, background = images.tensor_split([len(tracks)])
     images = images + config.shared_background / len(tracks) * background
     return analysis.stft.inverse(images * level.sqrt(), samples)
 
@@ -333,6 +351,7 @@ def _separated(
     recording: Recording,
     tracks: list[Track],
     exact: list[Track],
+    steady: float,
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
@@ -346,7 +365,8 @@ def _separated(
     for number, cut in enumerate(cuts):
         drawn = replace(options, seed=options.seed + number)
         x_MS = cut.samples(recording)
-        images = separate_stretch(x_MS, cut.read_start, tracks, analysis, drawn, config, singer, exact=exact).numpy()
+        heard = x_MS, cut.read_start, tracks, analysis, drawn, config, singer
+        images = separate_stretch(*heard, exact=exact, steady=steady).numpy()
         images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
         overlap = tail.shape[-1]
         if overlap:
@@ -365,8 +385,8 @@ def _confidence(track: Track) -> float:
 
 def _stretch_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:
     """Return how many seconds to separate at once: as many as fit into a quarter of the memory, 4 to 20."""
-    # A sample of an image is held as float32 samples and, four times over, as complex bins, in a few copies.
-    bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 4 * 3
+    # A sample of an image is held as float32 samples and, eight times over, as complex bins, in a copy or two.
+    bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 12
     return float(np.clip(options.memory_bytes / 4 / bytes_per_s, 4, 20))
 
 
