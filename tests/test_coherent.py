@@ -81,7 +81,7 @@ def test_noise_is_hardly_coherent_in_a_longer_neighbourhood_either():
     combs = finer(wave)[None, None] * (4 / STFT.n_fft)
     lambda_NFT = torch.cat([combs[0].abs() ** 2, torch.full((1, *combs.shape[2:]), 1e-6)])
     noise = finer(torch.randn(1, 64000, generator=torch.Generator().manual_seed(0)))
-    assert (measured_coherence(noise, lambda_NFT, combs, bins_hz(), LONG) < 0.05).all()
+    assert (measured_coherence(noise, lambda_NFT, combs, bins_hz(), LONG) < 0.005).all()
     assert (measured_coherence(combs[:, 0], lambda_NFT, combs, bins_hz(), LONG)[bins_hz() < 2000] > 0.6).all()
 
 
