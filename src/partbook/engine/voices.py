@@ -385,8 +385,8 @@ def _confidence(track: Track) -> float:
 
 def _stretch_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:
     """Return how many seconds to separate at once: as many as fit into a quarter of the memory, 4 to 20."""
-    # A sample of an image is held as float32 samples and, eight times over, as complex bins, in a copy or two.
-    bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 12
+    # A sample of an image is held as float32 samples and, four times over, as complex bins, in a few copies.
+    bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 4 * 3
     return float(np.clip(options.memory_bytes / 4 / bytes_per_s, 4, 20))
 
 
