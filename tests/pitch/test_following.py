@@ -1,10 +1,12 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from partbook.audio import recording_from_array
 from partbook.ensemble import named_voices
 from partbook.pitch.candidates import Candidates
-from partbook.pitch.following import SALIENCES, followed, moving_registers, track_voices
+from partbook.pitch.following import SALIENCES, followed, moving_registers, stillness, track_voices
 
 RATE = 16000
 
@@ -15,6 +17,11 @@ def near(track, truth, cents=50.0):
     voiced = truth.f0_hz > 0
     away = np.abs(1200 * np.log2(np.maximum(found_hz, 1) / np.maximum(truth.f0_hz, 1)))
     return np.mean(away[voiced] < cents)
+
+
+def swung(times_s):
+    """Return the factor of a vibrato of half a semitone to either side."""
+    return 2 ** (0.5 / 12 * np.sin(2 * np.pi * 5.5 * times_s))
 
 
 @pytest.mark.parametrize("salience", SALIENCES)
@@ -58,7 +65,8 @@ def test_where_all_voices_are_high_the_inner_ones_are_high_too():
     times_s = np.arange(4000) * 0.008
     high = times_s[:, None] >= 24
     usual = np.where(high, home_hz[1], 100.0)
-    heard = np.concatenate([np.where(high, high_hz, home_hz), usual], 1)
+    # They are singers: of voices that are still, nobody in particular would be on another's octave.
+    heard = np.concatenate([np.where(high, high_hz, home_hz), usual], 1) * swung(times_s)[:, None]
     evidence = np.concatenate([np.tile([6.0, 3.0, 6.0, 6.0], (len(heard), 1)), np.where(high, 2.9, -1e4)], 1)
     voices = named_voices(["soprano", "alto", "tenor", "bass"])
     tracks = followed(Candidates(times_s, heard, evidence, 4), voices, SALIENCES["network"][1])
@@ -72,3 +80,37 @@ def test_registers_stay_where_nobody_moves_and_of_voices_that_rest():
     path_hz[:, 0] = 300.0
     registers = moving_registers(path_s, path_hz, [250.0, 120.0], np.array([0.0, 5.0, 12.0]))
     assert np.allclose(registers, [300.0, 120.0])
+
+
+TIMES_S = np.arange(1000) * 0.008
+SWUNG = swung(TIMES_S)
+
+
+def test_voices_that_hold_their_pitch_are_still_and_those_that_swing_are_not():
+    held = np.ones_like(TIMES_S)[:, None] * [440.0, 220.0]
+    notes = np.where(TIMES_S[:, None] % 2 < 1, held, 1.2 * held)
+    rests = np.where(TIMES_S[:, None] % 2 < 1, held, 0.0)
+    assert stillness(TIMES_S, held) == stillness(TIMES_S, notes) == stillness(TIMES_S, rests) == 1
+    assert (
+        stillness(TIMES_S, held * SWUNG[:, None])
+        == stillness(TIMES_S, 0 * held)
+        == stillness(TIMES_S[:1], held[:1])
+        == 0
+    )
+    # As much vibrato as this is between.
+    little = [stillness(TIMES_S, held * SWUNG[:, None] ** share) for share in (0.12, 0.18, 0.2, 0.3)]
+    assert all(0 <= later <= sooner <= 1 for sooner, later in itertools.pairwise(little))
+    assert 0 < little[1] < 1
+    assert stillness(TIMES_S, 3 * held * SWUNG[:, None] ** 0.18) == pytest.approx(little[1], abs=1e-6)
+    assert stillness(TIMES_S[::3], held[::3] * SWUNG[::3, None] ** 0.18) == pytest.approx(little[1], abs=0.1)
+
+
+@pytest.mark.parametrize(("swing", "sounds"), [(0 * TIMES_S + 1, False), (SWUNG, True)])
+def test_where_voices_are_still_a_harmonic_that_is_hardly_heard_is_no_voice(swing, sounds):
+    f0_hz = 220.0 * swing[:, None] * [1.0, 3.0]
+    evidence = np.broadcast_to([4.0, 0.2], f0_hz.shape)
+    tracks = followed(
+        Candidates(TIMES_S, f0_hz, evidence, 2), named_voices(["violin", "cello"]), SALIENCES["network"][1]
+    )
+    assert (tracks["cello"].f0_hz > 0).all()
+    assert (tracks["violin"].f0_hz > 0).mean() == sounds

@@ -39,12 +39,21 @@ SALIENCES: Mapping[str, tuple[Hearing, DecodeConfig]] = {
     ),
     "harmonic": (comb_candidates, DecodeConfig()),
 }
-"""How candidates are heard, and how they are decoded: a trained network knows a harmonic from a voice.
+"""How candidates are heard, and how they are decoded: a trained network knows a harmonic from a voice, unless voices
+are still.
 
 What has learned nothing is its witness: combs are wrong more often, but not where the network is."""
 
 AROUND_S = 2.0
 """Standard deviation of the time over which the registers of all voices move together."""
+
+STILL_CENTS, MOVING_CENTS = 10.0, 16.0
+"""Median change of pitch in a tenth of a second up to which voices are still, and from which on they are not: players
+and synthetic voices change by less, singers by more."""
+
+HARMONIC = DecodeConfig.harmonic
+"""Price, per frame, of a still voice on a harmonic of a lower one, the same as where nothing was learned. Harmonics of
+singers are never quite in tune with another voice, and a trained network hears that; those of players are."""
 
 
 def track_voices(
@@ -88,7 +97,8 @@ def followed(candidates: Candidates, voices: tuple[Voice, ...], config: DecodeCo
     coarse = candidates.thinned(3)
     path_hz, _ = _decoded(coarse, voices, np.array(registers), config)
     found = moving_registers(coarse.times_s, path_hz, registers, candidates.times_s)
-    closer = replace(config, register_cents=0.8 * config.register_cents)
+    harmonic = max(config.harmonic, HARMONIC * stillness(coarse.times_s, path_hz))
+    closer = replace(config, register_cents=0.8 * config.register_cents, harmonic=harmonic)
     path_hz, chosen = _decoded(candidates, voices, found, closer)
     confidence = 1 / (1 + np.exp(-chosen))
     confidence = np.where(path_hz > 0, confidence, 1 - confidence)
@@ -152,6 +162,29 @@ def moving_registers(
     # In a pause of all voices nothing is known of it.
     moved = np.interp(times_s, path_s, total / (count + 0.5))
     return usual * 2 ** (moved[:, None] / 1200)
+
+
+def stillness(times_s: np.ndarray, f0_hz: np.ndarray) -> float:
+    """Return how still voices are, from 0 to 1: by how much their pitch changes in a tenth of a second.
+
+    Parameters
+    ----------
+    times_s, f0_hz
+        Tracks: times (T,) at equal steps, and F0 (T, V) in Hz, 0 where unvoiced.
+
+    Examples
+    --------
+    >>> times_s = np.arange(0, 10, 0.02)
+    >>> held, swung = 440.0 + 0 * times_s, 440.0 + 9 * np.sin(2 * np.pi * 5 * times_s)
+    >>> stillness(times_s, held[:, None]), stillness(times_s, swung[:, None])
+    (1.0, 0.0)
+    """
+    apart = max(1, round(0.1 / (times_s[1] - times_s[0]))) if len(times_s) > 1 else 1
+    pitch, voiced = cents(np.maximum(f0_hz, 1.0)), f0_hz > 0
+    change = np.abs(pitch[apart:] - pitch[:-apart])[voiced[apart:] & voiced[:-apart]]
+    if not len(change):
+        return 0.0
+    return float(np.clip((MOVING_CENTS - np.median(change)) / (MOVING_CENTS - STILL_CENTS), 0, 1))
 
 
 def tell_count(asked: int, likely: int, on_progress: OnProgress | None) -> None:
