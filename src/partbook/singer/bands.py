@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import pad
 
 from ..dsp.bases import mel
 
@@ -42,11 +42,12 @@ class Sight:
 
     def __call__(self, x: Float[Tensor, "*axes F T"]) -> Float[Tensor, "*axes F2 T"]:
         """Return the lowest bins as they are, and means of the others."""
-        rest = x[..., self.single :, :]
+        low, rest = x.tensor_split([self.single], -2)
         if self.wide == 1 or not rest.shape[-2]:
             return x
-        means = avg_pool2d(rest.flatten(0, -3)[None] if x.ndim > 2 else rest[None], (self.wide, 1), ceil_mode=True)
-        return torch.cat([x[..., : self.single, :], means.reshape(*x.shape[:-2], -1, x.shape[-1])], -2)
+        full, left = rest.tensor_split([rest.shape[-2] // self.wide * self.wide], -2)
+        seen = [low, full.unflatten(-2, (-1, self.wide)).mean(-2)]
+        return torch.cat([*seen, left.mean(-2, keepdim=True)] if left.shape[-2] else seen, -2)
 
     def widths(self, ones_F: Float[Tensor, " F"]) -> Float[Tensor, " F2"]:
         """Return for how many bins each stands that is seen, from a 1 for every bin."""
