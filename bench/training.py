@@ -52,7 +52,7 @@ def measured(name: str) -> dict[str, float]:
         task.check = dict
         task.drawn = [task.excerpts.drawn(0, step) for step in range(TAKEN + WARM)]
         stamps: list[float] = []
-        loop = LoopConfig(TAKEN + WARM, save_every=1000, check_every=1000)
+        loop = LoopConfig(TAKEN + WARM, save_every=1000, check_every=1000, low_precision=True)
         train(task, loop, Path(folder), on_log=lambda record: stamps.append(time.process_time()))
     # The last step also writes the checkpoint.
     seconds = (stamps[-2] - stamps[WARM - 1]) / (len(stamps) - 1 - WARM)

@@ -89,7 +89,7 @@ SWUNG = swung(TIMES_S)
 def test_voices_that_hold_their_pitch_are_still_and_those_that_swing_are_not():
     held = np.ones_like(TIMES_S)[:, None] * [440.0, 220.0]
     notes = np.where(TIMES_S[:, None] % 2 < 1, held, 1.2 * held)
-    rests = np.where(TIMES_S[:, None] % 2 < 1, held, 0.0)
+    rests = np.where(TIMES_S[:, None] % 0.3 < 0.15, held, 0.0)
     assert stillness(TIMES_S, held) == stillness(TIMES_S, notes) == stillness(TIMES_S, rests) == 1
     assert (
         stillness(TIMES_S, held * SWUNG[:, None])

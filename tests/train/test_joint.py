@@ -90,6 +90,25 @@ def test_in_low_precision_losses_are_nearly_the_same(renders):
     assert all(low[name] == pytest.approx(whole[name], rel=0.1, abs=1e-3) for name in whole)
 
 
+def test_low_precision_is_that_of_what_networks_say_alone(renders):
+    task = task_of((EVERYTHING,), renders, contour="path")
+    batch = task.batch(0, 0)
+    parts, seen = {"hearing": task.model.hearing, "assigner": task.model.assigner}, []
+    with torch.no_grad():
+        for name, part in parts.items():
+            part.register_forward_hook(lambda _, __, said, name=name: seen.append((name, said)))
+        task.loss(batch)
+        told = dict(seen)
+        # What they say being the same, all that becomes of it is the same, to the bit.
+        for name, part in parts.items():
+            part.register_forward_hook(lambda _, __, said, name=name: seen.append(said.dtype) or told[name])
+        whole = task.loss(batch)[1]
+        seen.clear()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert task.loss(batch)[1] == whole
+    assert torch.bfloat16 in seen
+
+
 def test_phases_follow_one_another_and_the_last_lasts():
     config = replace(SMALL, phases=tuple(Phase(steps=n, taught=1.0) for n in (2, 3, 1)))
     assert [config.phase_at(step) for step in range(8)] == [0, 0, 1, 1, 1, 2, 2, 2]

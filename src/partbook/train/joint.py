@@ -254,7 +254,12 @@ class JointTask:
         phase = self.config.phases[number]
         for part in PARTS:
             getattr(self.model, part).requires_grad_(part in phase.trained)
-        parts = self._parts(heard, phase)
+        device = heard.x_BS.device.type
+        low_precision = torch.is_autocast_enabled(device)
+        # Powers reach over ten decades and F0 is told to a cent: only what networks say of gains and evidence is less
+        # precise.
+        with torch.autocast(device, enabled=False):
+            parts = self._parts(heard, phase, low_precision)
         total = sum(getattr(phase, name) * value for name, value in parts.items())
         if not total.requires_grad:
             # A contour without a gradient: the phase teaches nothing, and that is a finding, not a failure.
@@ -267,29 +272,30 @@ class JointTask:
         figures = [self.loss(batch)[1] for batch in batches]
         return {name: sum(each[name] for each in figures) / len(figures) for name in figures[0]}
 
-    def _parts(self, heard: Heard, phase: Phase) -> dict[str, Tensor]:
+    def _parts(self, heard: Heard, phase: Phase, low_precision: bool) -> dict[str, Tensor]:
         """Return every loss that the phase asks for."""
         parts, f0_BNT = {}, heard.f0_BNT
         if not phase.given or phase.needs((*OF_SALIENCE, "taught")):
-            parts, f0_BNT = self._heard(heard, phase)
+            parts, f0_BNT = self._heard(heard, phase, low_precision)
         if phase.needs(OF_MIXTURE):
             wanted = tuple(name for name in OF_MIXTURE if getattr(phase, name) > 0)
-            # Powers reach over ten decades: the singer computes in full precision.
-            with torch.autocast(heard.x_BS.device.type, enabled=False):
-                parts |= fitting(heard.x_BS, f0_BNT, self.model.singer, self.sight, wanted, sound=self.config.sound)
+            how = {"sound": self.config.sound, "low_precision": low_precision}
+            parts |= fitting(heard.x_BS, f0_BNT, self.model.singer, self.sight, wanted, **how)
         return parts
 
-    def _heard(self, heard: Heard, phase: Phase) -> tuple[dict[str, Tensor], Tensor]:
+    def _heard(self, heard: Heard, phase: Phase, low_precision: bool) -> tuple[dict[str, Tensor], Tensor]:
         """Return the losses of the salience, and F0: heard, or given."""
-        parts, network = {}, self.model.hearing.config
-        with torch.no_grad(), torch.autocast(heard.x_BS.device.type, enabled=False):
+        parts, network, device = {}, self.model.hearing.config, heard.x_BS.device.type
+        with torch.no_grad():
             features = spectral_features(heard.x_BS[:, None], heard.level_B, network)
-        logit_BGT = self.model.hearing(features.contiguous(memory_format=torch.channels_last)).float()
+        with torch.autocast(device, torch.bfloat16, enabled=low_precision):
+            logit_BGT = self.model.hearing(features.contiguous(memory_format=torch.channels_last)).float()
         if phase.needs(("taught",)):
             parts["taught"] = learned(logit_BGT, *lesson(heard.rows_BNT, heard.confidence_BNT, heard.heard_BGT))
         if not phase.needs((*OF_MIXTURE, *OF_SALIENCE)):
             return parts, heard.f0_BNT
-        voices_BNGT = self.model.assigner(logit_BGT, heard.octaves_BN, network.transform.per_octave).float()
+        with torch.autocast(device, torch.bfloat16, enabled=low_precision):
+            voices_BNGT = self.model.assigner(logit_BGT, heard.octaves_BN, network.transform.per_octave).float()
         f0_BNT = heard.f0_BNT if phase.given else self.contours(voices_BNGT)
         return parts | self._of_salience(heard, phase, logit_BGT, voices_BNGT, f0_BNT), f0_BNT
 

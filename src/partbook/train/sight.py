@@ -68,6 +68,7 @@ def fitting(
     wanted: Sequence[str],
     *,
     sound: bool = False,
+    low_precision: bool = False,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return how far the singer's voices, together, are from the mixtures.
 
@@ -85,13 +86,15 @@ def fitting(
         Which of ``spectral``, ``likelihood`` and ``transport``.
     sound
         Whether ``spectral`` compares sound.
+    low_precision
+        Whether the singer's gains are computed in bfloat16.
     """
     rate, first, samples = sight.frames.sample_rate, sight.stfts[0], x_BS.shape[-1]
     at_hz, gate = upsampled(f0_BNT, sight.frames.hop_samples, samples)
     # The closed form costs less but knows no gradient at the edge of the band.
     wave = harmonics(at_hz, rate, rate / 2) if f0_BNT.requires_grad else flat_partials(at_hz, rate, rate / 2)
     combs_BNS = wave * gate
-    said = heard_power(x_BS, f0_BNT, combs_BNS, singer, sight)
+    said = heard_power(x_BS, f0_BNT, combs_BNS, singer, sight, low_precision)
     x_BFT, level_B11 = unit_power(x_BS, first)
     y_BFT = said.power().sum(1) + said.background()
     losses = {}
@@ -115,13 +118,19 @@ def fitting(
 
 
 def heard_power(
-    x_BS: Float[Tensor, "B S"], f0_BNT: Float[Tensor, "B N T"], combs_BNS: Tensor, singer: Singer, sight: Sight
+    x_BS: Float[Tensor, "B S"],
+    f0_BNT: Float[Tensor, "B N T"],
+    combs_BNS: Tensor,
+    singer: Singer,
+    sight: Sight,
+    low_precision: bool = False,
 ) -> Spectra:
     """Return what the singer says of voices whose F0 and combs (B, N, S) are known, mixtures at a mean power of 1."""
     first = sight.stfts[0]
     x_BFT, _ = unit_power(x_BS, first)
     frames_hz = framed(f0_BNT.detach(), x_BFT.shape[-1], sight)
-    return singer(x_BFT, _comb(combs_BNS, first), frames_hz, sight.bins_hz(first).to(x_BFT))[-1]
+    heard = x_BFT, _comb(combs_BNS, first), frames_hz, sight.bins_hz(first).to(x_BFT)
+    return singer(*heard, low_precision=low_precision)[-1]
 
 
 def unit_power(x_BS: Float[Tensor, "B S"], stft: Stft) -> tuple[Float[Tensor, "B F T"], Float[Tensor, "B 1 1"]]:
