@@ -48,8 +48,8 @@ AROUND_S = 2.0
 """Standard deviation of the time over which the registers of all voices move together."""
 
 STILL_CENTS, MOVING_CENTS = 10.0, 16.0
-"""Median change of pitch in a tenth of a second up to which voices are still, and from which on they are not: players
-and synthetic voices change by less, singers by more."""
+"""Median change of pitch in a tenth of a second up to which voices are still, and from which on they are not: that of
+most players is less, that of singers with a vibrato more."""
 
 HARMONIC = DecodeConfig.harmonic
 """Price, per frame, of a still voice on a harmonic of a lower one, the same as where nothing was learned. Harmonics of
