@@ -167,6 +167,9 @@ def moving_registers(
 def stillness(times_s: np.ndarray, f0_hz: np.ndarray) -> float:
     """Return how still voices are, from 0 to 1: by how much their pitch changes in a tenth of a second.
 
+    It is asked before anything is separated, and of pitch alone; how well partials follow it, vibrato and all, is
+    :func:`partbook.coherent.steadiness`.
+
     Parameters
     ----------
     times_s, f0_hz
