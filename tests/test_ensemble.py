@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,27 @@ def test_lower_voices_have_lower_ranges():
 def test_known_voices_are_sorted_and_unknown_ones_stay():
     assert [v.id for v in high_to_low(parse_voices("bass,soprano,tenor"))] == ["soprano", "tenor", "bass"]
     assert [v.id for v in high_to_low(parse_voices("bass,x,tenor"))] == ["bass", "x", "tenor"]
+
+
+def test_voices_of_a_choir_are_sorted_from_any_order():
+    choir = list(LETTERS.values())
+    for named in itertools.permutations(choir):
+        assert [v.id for v in high_to_low(parse_voices(",".join(named)))] == choir
+
+
+@pytest.mark.parametrize(
+    ("named", "ordered"),
+    [
+        ("violin,flute", "violin,flute"),
+        ("horn,cello", "horn,cello"),
+        ("cello,horn", "cello,horn"),
+        ("viola,violin", "violin,viola"),
+        ("cello,bassoon,violin", "violin,cello,bassoon"),
+        ("bassoon,cello,violin", "violin,bassoon,cello"),
+    ],
+)
+def test_players_whose_ranges_overlap_stay_in_the_order_of_their_names(named, ordered):
+    assert ",".join(v.id for v in high_to_low(parse_voices(named))) == ordered
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,10 @@ RANGES_HZ = {
 }
 """Lowest and highest F0 of voices and instruments. Generous: they keep octaves apart, not singers in bounds."""
 
+CLEARLY = 1.15
+"""A range lies clearly higher where both its ends are more than this times as high: neighbouring voices of a choir do,
+few instruments that play together."""
+
 OTHER_WORDS = {
     "soprano": "cantus superius discantus canto treble sopran dessus",
     "mezzo": "mezzosoprano mezzo-soprano",
@@ -80,8 +84,8 @@ def parse_voices(text: str) -> tuple[Voice, ...]:
     ----------
     text
         Two to eight letters over ``S M A T R B`` from high to low (``SATB``; repeats are numbered), or names separated
-        by commas (voice words take their range, wherever they stand; other names are meant from high to low), or a
-        number from 2 to 8.
+        by commas (voices of a choir and instruments take their range; where ranges overlap, and for other names, the
+        order is meant from high to low), or a number from 2 to 8.
 
     Raises
     ------
@@ -144,10 +148,29 @@ def named_singers(voices: Voices) -> tuple[Voice, ...] | None:
 
 
 def high_to_low(voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
-    """Return voices by the middle of their ranges, highest first; as given where a name says nothing of its range."""
+    """Return voices high to low: as given, but whose range lies clearly higher than another's comes before it.
+
+    Ranges of instruments overlap so far that who plays above whom is better told by the order in which they are named.
+    Where a name says nothing of its range all stay as given.
+
+    Examples
+    --------
+    >>> [voice.id for voice in high_to_low(parse_voices("bass,tenor,soprano"))]
+    ['soprano', 'tenor', 'bass']
+    >>> [voice.id for voice in high_to_low(parse_voices("cello,violin,flute,horn"))]
+    ['violin', 'flute', 'cello', 'horn']
+    """
     if any((voice.low_hz, voice.high_hz) == ANY_RANGE_HZ for voice in voices):
         return voices
-    return tuple(sorted(voices, key=lambda voice: -voice.low_hz * voice.high_hz))
+    left, ordered = list(voices), []
+    while left:
+        ordered.append(next(voice for voice in left if not any(_clearly_higher(other, voice) for other in left)))
+        left.remove(ordered[-1])
+    return tuple(ordered)
+
+
+def _clearly_higher(voice: Voice, other: Voice) -> bool:
+    return voice.low_hz > CLEARLY * other.low_hz and voice.high_hz > CLEARLY * other.high_hz
 
 
 def range_hz(name: str) -> tuple[float, float]:
