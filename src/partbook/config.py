@@ -79,6 +79,9 @@ class VoicesConfig:
     ----------
     window_s, overlap
         Length of the analysis window in seconds, and frames per window.
+    wavering_window_s
+        Length of the window in which wavering voices are separated where their F0 is found: its errors from frame to
+        frame then weigh less.
     band_hz
         Upper edge of the band that the model reads; above it the voices keep their shares.
     iterations, beta
@@ -99,6 +102,7 @@ class VoicesConfig:
 
     window_s: float = 0.128
     overlap: int = 4
+    wavering_window_s: float = 0.16
     band_hz: float = 8000.0
     iterations: int = 6
     opinion_weights: tuple[float, float, float] = (0.315, 0.315, 0.07)

@@ -156,6 +156,29 @@ def test_the_network_is_that_for_voices_as_steady_as_they_are_heard_to_be(quarte
     assert asked == [pytest.approx(0.45)] and found.config["voices"]["steadiness"] == 0.45
 
 
+@pytest.mark.parametrize(
+    ("steady", "found", "window_s"), [(0.0, True, 0.16), (0.25, True, 0.144), (0.6, True, 0.128), (0.0, False, 0.128)]
+)
+def test_wavering_voices_are_separated_in_longer_windows_where_their_f0_is_found(
+    quartet, monkeypatch, steady, found, window_s
+):
+    stems, tracks, voices = quartet
+    heard_s = []
+
+    def noted(x_MS, start, told, analysis, *arguments, **settings):
+        heard_s.append(analysis.stft.n_fft / analysis.sample_rate)
+        return torch.zeros(len(told), *x_MS.shape)
+
+    monkeypatch.setattr("partbook.engine.voices.track_voices", lambda *arguments, **settings: (voices, tracks))
+    monkeypatch.setattr("partbook.engine.voices.steadiness", lambda *arguments: steady)
+    monkeypatch.setattr("partbook.engine.voices.separate_stretch", noted)
+    given = {} if found else tracks
+    result = separate_voices(recording_from_array(stems.sum(0)[:RATE], RATE), voices, f0=given, options=Options())
+    list(result.blocks())
+    assert heard_s and heard_s == pytest.approx([window_s] * len(heard_s), abs=0.004)
+    assert result.config["voices"]["window_s"] == pytest.approx(window_s)
+
+
 def test_steady_voices_are_heard_longer_and_told_apart_better(quartet):
     stems, tracks, voices = quartet
     x_MS, analysis = torch.from_numpy(stems.sum(0)[None]).float(), Analysis.of(RATE, VoicesConfig())

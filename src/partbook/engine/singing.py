@@ -45,6 +45,11 @@ OUTLINES = 36
 """Bands of the outlines that are taken off a spectrum to leave its fine structure."""
 
 
+def wavering(steadiness: float) -> float:
+    """Return how much voices that are so steady waver, from 0 to 1."""
+    return min(1.0, max(0.0, (STEADY - steadiness) / (STEADY - WAVERING)))
+
+
 @lru_cache(maxsize=4)
 def trained(steadiness: float = 1.0) -> Singer:
     """Return the network that comes with Partbook, for voices that are so steady.
@@ -55,7 +60,7 @@ def trained(steadiness: float = 1.0) -> Singer:
         As :func:`partbook.coherent.steadiness` measures it.
     """
     weights, settings = load(MODEL)
-    waver = min(1.0, max(0.0, (STEADY - steadiness) / (STEADY - WAVERING)))
+    waver = wavering(steadiness)
     if waver:
         of_choirs, _ = load(CHOIR)
         weights = {name: weight.lerp(of_choirs[name], waver) for name, weight in weights.items()}
@@ -143,4 +148,5 @@ __all__ = [
     "lasting",
     "sung_power",
     "trained",
+    "wavering",
 ]

@@ -35,7 +35,7 @@ from ..sources import source_filter
 from ..stems import Block, Separation, Source
 from ..wiener import at_half_steps, extended, masks
 from .adapting import Heard, adapted
-from .singing import WAVERING, blended, lasting, sung_power, trained
+from .singing import WAVERING, blended, lasting, sung_power, trained, wavering
 
 GRID_S = 0.001
 """Distance of the times at which F0 is read for a comb."""
@@ -76,6 +76,7 @@ def separate_voices(
     exact, reported, steady = _refined(recording, tracks, options, config, on_progress)
     if found:
         tracks = [finer_in_glides(track, finer) for track, finer in zip(tracks, reported, strict=True)]
+        config = heard_longer(config, steady)
     f0 = {voice.id: track for voice, track in zip(voices, reported, strict=True)}
     singer = None if options.model == "fit" else _singer(recording, tracks, steady, options, config, on_progress)
     return Separation(
@@ -89,6 +90,12 @@ def separate_voices(
         },
         seed=options.seed,
     )
+
+
+def heard_longer(config: VoicesConfig, steady: float) -> VoicesConfig:
+    """Return the settings with the window for voices that are so steady, where their F0 is found."""
+    longer_s = config.wavering_window_s - config.window_s
+    return replace(config, window_s=config.window_s + wavering(steady) * longer_s)
 
 
 @dataclass(frozen=True)
