@@ -149,7 +149,7 @@ def test_the_network_is_that_for_voices_as_steady_as_they_are_heard_to_be(quarte
         asked.append(steady)
         return trained(steady)
 
-    monkeypatch.setattr("partbook.engine.voices._stretch_s", lambda *arguments: 1.0)
+    monkeypatch.setattr("partbook.engine.stretches._stretch_s", lambda *arguments: 1.0)
     monkeypatch.setattr("partbook.engine.voices.steadiness", lambda *arguments: next(ratio))
     monkeypatch.setattr("partbook.engine.voices.trained", noted)
     found = separate_voices(recording_from_array(stems.sum(0), RATE), voices, f0=tracks, options=Options())
@@ -223,7 +223,7 @@ def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)
     whole = images(separated(x, RATE, voices, tracks), voices)
-    monkeypatch.setattr("partbook.engine.voices._stretch_s", lambda *arguments: 1.0)
+    monkeypatch.setattr("partbook.engine.stretches._stretch_s", lambda *arguments: 1.0)
     pieces = images(separated(x, RATE, voices, tracks), voices)
     assert pieces.shape == whole.shape
     # Each stretch is fitted by itself: around a joint the images are alike, neither faint nor doubled.

@@ -36,6 +36,7 @@ from ..stems import Block, Separation, Source
 from ..wiener import at_half_steps, extended, masks
 from .adapting import Heard, adapted
 from .singing import WAVERING, blended, lasting, sung_power, trained, wavering
+from .stretches import stretches
 
 GRID_S = 0.001
 """Distance of the times at which F0 is read for a comb."""
@@ -240,30 +241,6 @@ def _powers(
     return blended((said_NFT, lasting_NFT, fitted_NFT), config.opinion_weights)
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """A piece of a recording with its context: samples ``read`` hold ``start`` to ``stop`` and a fade beyond."""
-
-    start: int
-    stop: int
-    fade: int
-    read_start: int
-    read_stop: int
-
-    def samples(self, recording: Recording) -> Tensor:
-        """Return the samples (M, S), context included."""
-        return torch.from_numpy(np.ascontiguousarray(recording.read(self.read_start, self.read_stop), np.float32))
-
-
-def stretches(recording: Recording, voices: int, options: Options, config: VoicesConfig) -> list[Stretch]:
-    """Cut a recording into stretches that fit into the memory."""
-    rate, length = recording.sample_rate, recording.length
-    step = max(1, round(_stretch_s(voices, len(recording.microphones), rate, options) * rate))
-    context, fade = round(config.context_s * rate), round(config.fade_s * rate)
-    cuts = [(start, min(length, start + step)) for start in range(0, length, step)]
-    return [Stretch(a, b, min(fade, length - b), max(0, a - context), min(length, b + fade + context)) for a, b in cuts]
-
-
 def _refined(
     recording: Recording,
     tracks: list[Track],
@@ -388,13 +365,6 @@ def _confidence(track: Track) -> float:
     """Return the mean confidence of the voiced frames, 0 where there are none."""
     voiced = track.f0_hz > 0
     return float(track.confidence[voiced].mean()) if voiced.any() else 0.0
-
-
-def _stretch_s(voices: int, channels: int, sample_rate: int, options: Options) -> float:
-    """Return how many seconds to separate at once: as many as fit into a quarter of the memory, 4 to 20."""
-    # A sample of an image is held as float32 samples and, four times over, as complex bins, in a few copies.
-    bytes_per_s = sample_rate * (voices + 2) * channels * 8 * 4 * 3
-    return float(np.clip(options.memory_bytes / 4 / bytes_per_s, 4, 20))
 
 
 __all__ = ["Analysis", "modelled", "separate_stretch", "separate_voices"]
