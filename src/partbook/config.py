@@ -105,7 +105,7 @@ class VoicesConfig:
     wavering_window_s: float = 0.16
     band_hz: float = 8000.0
     iterations: int = 6
-    opinion_weights: tuple[float, float, float] = (0.315, 0.315, 0.07)
+    opinion_weights: tuple[float, float, float] = (0.35, 0.315, 0.035)
     beta: float = 0.25
     shared_background: float = 0.75
     coherent_band_hz: float = 4000.0

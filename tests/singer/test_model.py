@@ -7,7 +7,7 @@ from partbook.dsp.bases import smooth_basis
 from partbook.dsp.divergence import beta_divergence
 from partbook.dsp.oscillator import flat_partials
 from partbook.dsp.stft import Stft
-from partbook.singer.bands import Sight, standing
+from partbook.singer.bands import Sight, faster, slower, standing
 from partbook.singer.model import Singer, SingerConfig
 from partbook.singer.synth import power
 from partbook.train.weights import seeded
@@ -30,13 +30,15 @@ def scene(*f0_hz, batch=1):
     return tuple(each.expand(batch, *each.shape) for each in (x, combs, tracks, voices))
 
 
-def trained(order=0, seed=0, fine=4, rounds=2):
+def trained(order=0, seed=0, fine=4, rounds=2, **others):
     """Return a network whose every weight says something."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         singer = Singer(
-            SingerConfig(16, channels=8, order=order, fine_channels=fine, partial_rounds=rounds, partial_channels=4)
+            SingerConfig(
+                16, channels=8, order=order, fine_channels=fine, partial_rounds=rounds, partial_channels=4, **others
+            )
         )
         for weight in singer.parameters():
             weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
@@ -208,13 +210,61 @@ def test_the_background_is_a_share_of_steady_noise_and_no_held_note():
     assert torch.isfinite(standing(torch.zeros_like(noise), bumps)).all()
 
 
-def test_frames_whose_bins_are_looked_at_are_said_as_if_all_were():
-    x, combs, f0, _ = scene(220.0, 277.0)
-    singer, look = trained(), slice(8, None)
+@pytest.mark.parametrize("pace", [1, 2])
+def test_frames_that_are_looked_at_are_said_as_if_all_were(pace):
+    low, high = scene(220.0, 277.0), scene(247.0, 330.0)
+    x, combs, f0, _ = (torch.cat([a[..., :24], b[..., 24:]], -1) for a, b in zip(low, high, strict=True))
+    singer = trained(pace=pace, partial_dilations=(1,), fine_dilations=(1,))
+    near, fine = slice(2, 31), slice(3, 31)
     with torch.no_grad():
-        whole, part = (singer(x, combs, f0, BINS_HZ, fine) for fine in (slice(None), look))
-    for earlier, same in zip(whole[:-1], part[:-1], strict=True):
+        whole = singer(x, combs, f0, BINS_HZ)
+        part = singer(x, combs, f0, BINS_HZ, near, fine)
+    assert [each.first for each in part] == [0, 0, 0, 2, 2, 3]
+    for earlier, same in zip(whole[:3], part[:3], strict=True):
         assert torch.equal(earlier.power(), same.power())
-    # What single bins say reaches a few frames: the tails of powers, and the layers.
-    assert torch.allclose(whole[-1].power()[..., 28:], part[-1].power()[..., 20:], rtol=1e-3, atol=1e-7)
+    # What partials and bins say reaches some frames: the tails of powers, and the layers.
+    for all_, here in zip(whole[3:], part[3:], strict=True):
+        compared = all_.power()[..., 19:25], here.power()[..., 19 - here.first : 25 - here.first]
+        assert torch.allclose(*compared, rtol=1e-3, atol=1e-7)
     assert torch.equal(part[-1].background(), whole[-1].background())
+
+
+@pytest.mark.parametrize("frames", [30, 31])
+def test_rounds_that_take_two_frames_for_one_say_the_same_of_what_stands_still(frames):
+    x, combs, f0, _ = (each[..., 10:11].expand(*each.shape[:-1], frames) for each in scene(220.0, 277.0))
+    with torch.no_grad():
+        one, two = (trained(pace=pace, dilations=())(x, combs, f0, BINS_HZ) for pace in (1, 2))
+    assert one[-1].pace == two[-1].pace == 1
+    for each, same in zip(one, two, strict=True):
+        assert torch.allclose(each.power(), same.power(), rtol=1e-3, atol=1e-7)
+
+
+def test_frames_taken_together_are_means_and_told_again_on_straight_lines():
+    x = torch.arange(24.0).reshape(2, 1, 3, 4)
+    assert torch.equal(slower(x, 2), x.unflatten(-1, (2, 2)).mean(-1))
+    assert torch.equal(slower(x, 3)[..., 1], x[..., 3])
+    line = torch.arange(9.0).expand(2, 3, 9)
+    assert torch.allclose(faster(slower(line, 2), 2, 9)[..., 1:-2], line[..., 1:-2])
+    assert faster(slower(line, 4), 4, 9).shape == line.shape
+    assert slower(line, 1) is line and faster(line, 1, 9) is line
+
+
+@pytest.mark.parametrize("order", [0, 10])
+def test_rounds_speak_of_their_own_frames_where_not_all_is_wanted(order):
+    x, combs, f0, _ = scene(220.0, 277.0)
+    singer = trained(order, pace=2)
+    with torch.no_grad():
+        told, whole = (singer(x, combs, f0, BINS_HZ, whole=each) for each in (False, True))
+    assert [each.pace for each in told[:3]] == [2] * 3 and all(each.pace == 1 for each in told[3:])
+    assert all(each.frames.stop >= x.shape[-1] for each in told)
+    assert all(each.power().shape[-1] == x.shape[-1] for each in told[3:])
+    count = singer.sight(BINS_HZ).single
+    assert torch.allclose(told[-1].power()[:, :, :count], whole[-1].power()[:, :, :count], rtol=1e-3, atol=1e-7)
+
+
+def test_a_voice_of_one_of_two_frames_is_that_of_both():
+    x, combs, f0, _ = scene(220.0, 277.0)
+    every_second = f0 * (torch.arange(f0.shape[-1]) % 2)
+    with torch.no_grad():
+        one, two = (trained(pace=2, rounds=0, fine=0)(x, combs, each, BINS_HZ) for each in (f0, every_second))
+    assert torch.equal(one[-1].power(), two[-1].power())

@@ -8,6 +8,7 @@ import torch
 from partbook.pitch.contour import extracted
 from partbook.singer.bands import Sight
 from partbook.singer.judging import Asked, likelihood, masked_error
+from partbook.singer.spectra import Spectra
 from partbook.train.losses import (
     commitment,
     damped,
@@ -155,6 +156,17 @@ def test_a_mask_of_wide_bins_errs_as_it_does_on_each_of_them():
         likelihood(all_.power_GBFT, all_.power_GBFT[:, :, place * 0], 2.0, 0.0, all_.width_F),
         likelihood(all_.power_GBFT, all_.power_GBFT[:, :, place * 0], 2.0, 0.0),
     )
+
+
+def test_masks_of_frames_taken_together_err_as_they_do_on_each_of_them():
+    generator = torch.Generator().manual_seed(3)
+    parts = torch.randn(2, 3, 31, 20, dtype=torch.complex64, generator=generator)
+    asked, masks = Asked.of(parts.sum(0), parts), torch.rand(2, 3, 31, 6, generator=generator)
+    logs, bins = torch.zeros(3, 1, 4, 6), torch.zeros(3, 1, 31, 6)
+    said = Spectra(logs, logs, logs, torch.zeros(3, 4), torch.zeros(31, 4), bins, bins, first=4, pace=2)
+    some = Asked.of(parts[..., 4:16].sum(0), parts[..., 4:16])
+    of_each = masked_error(some, masks.repeat_interleave(2, -1))
+    assert torch.allclose(masked_error(asked.about(said), masks), of_each, atol=1e-4)
 
 
 def test_salience_losses_vanish_where_all_is_said_and_stay_inside_the_range():

@@ -106,6 +106,19 @@ def test_recordings_and_noise_are_the_mixture(task):
     assert 0 < rest.abs().square().mean() < 10**-1.4 * batch.mixture_BFT.abs().square().mean()
 
 
+@pytest.mark.parametrize(("near", "looked"), [(0.5, 0.25), (1.0, 1.0), (0.1, 0.4)])
+def test_bins_are_looked_at_where_partials_are(renders, near, looked):
+    task, places = SingerTask(replace(SMALL, near=near, looked=looked), renders), set()
+    for step in range(12):
+        batch = task.batch(0, step)
+        count = batch.f0_hz.shape[-1]
+        assert 0 <= batch.near.start <= batch.looked.start < batch.looked.stop <= batch.near.stop <= count
+        assert batch.looked.stop - batch.looked.start == round(looked * count)
+        assert batch.near.stop - batch.near.start == max(round(looked * count), round(near * count))
+        places.add(batch.near.start)
+    assert len(places) > 4 or near == looked == 1
+
+
 def test_training_lowers_the_loss_and_resumes_exactly(task, renders, tmp_path):
     config = LoopConfig(steps=6, warm_up_steps=1, save_every=3, check_every=100, learning_rate=1e-2)
     batch = task.batch(0, 0)

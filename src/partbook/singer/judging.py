@@ -16,7 +16,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from ..dsp.divergence import divergences
-from .bands import Sight
+from .bands import Sight, slower
 from .spectra import Spectra
 
 FLOOR = 1e-6
@@ -97,10 +97,10 @@ class Asked:
             return cls(mixture_BFT, power_GBFT, cross_GBFT, width_F)
         return cls(*(sight(each) for each in (mixture_BFT, power_GBFT, cross_GBFT)), sight.widths(width_F))
 
-    def between(self, frames: slice) -> Asked:
-        """Return what some frames are judged by."""
-        timed = (self.mixture_BFT[..., frames], self.power_GBFT[..., frames], self.cross_GBFT[..., frames])
-        return Asked(*timed, self.width_F)
+    def about(self, said: Spectra) -> Asked:
+        """Return what the frames are judged by that something is said about, one by one or so many together."""
+        timed = (self.mixture_BFT, self.power_GBFT, self.cross_GBFT)
+        return Asked(*(slower(each[..., said.frames], said.pace) for each in timed), self.width_F)
 
     def total(self, x_BFT: Float[Tensor, "B F T"]) -> Float[Tensor, " B"]:
         """Return the sum over bins and frames."""
@@ -117,13 +117,13 @@ def judged(
     said
         About the voices of mixtures of unit mean power.
     asked
-        Mixtures and recordings.
+        Mixtures and recordings, at all frames.
     groups
         Which voices each recording holds. Of a single one there is the likelihood alone.
     beta
         Divergence.
     """
-    lambda_BNFT = said.power()
+    lambda_BNFT, asked = said.power(), asked.about(said)
     if len(groups) == 1:
         y = lambda_BNFT.sum(1) + said.background()
         return likelihood(asked.mixture_BFT, y, beta, FLOOR, asked.width_F), y.new_zeros(())

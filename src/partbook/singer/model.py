@@ -33,11 +33,12 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import max_pool1d
 
 from ..dsp.allpole import line_spectral_frequencies, power_response
 from ..dsp.bases import smooth_basis
 from . import finish, partials
-from .bands import Sight, centres, smeared, standing
+from .bands import Sight, centres, faster, slower, smeared, standing
 from .encoder import Bands, Encoder
 from .finish import Gains
 from .spectra import Spectra
@@ -77,6 +78,8 @@ class SingerConfig:
         Their upper edge.
     rounds, channels, dilations
         Rounds of the iteration; width and layers of the encoder of each.
+    pace
+        How many frames the rounds take for one: neighbours share most of their window.
     order
         Order of the all-pole tract, even; 0 leaves the filter to the bands.
     fine_channels, fine_dilations
@@ -95,6 +98,7 @@ class SingerConfig:
     rounds: int = 3
     channels: int = 16
     dilations: tuple[int, ...] = (1, 3)
+    pace: int = 1
     order: int = 0
     fine_channels: int = 0
     fine_dilations: tuple[int, ...] = (1, 3)
@@ -143,6 +147,7 @@ class Singer(nn.Module):
         comb_BNFT: Float[Tensor, "B N F T"],
         f0_hz: Float[Tensor, "B N T"],
         bins_hz: Float[Tensor, " F"],
+        near: slice = slice(None),
         fine: slice = slice(None),
         *,
         whole: bool = True,
@@ -160,10 +165,12 @@ class Singer(nn.Module):
             F0 in the frames, 0 where unvoiced.
         bins_hz
             Frequencies of the bins, up to ``band_hz`` at most.
-        fine
-            Frames whose single bins are looked at; of others the last round then says nothing.
+        near, fine
+            Frames whose single partials, and those of them whose single bins are looked at; of others nothing is said
+            then from there on.
         whole
-            Say it of all bins; else as the rounds see them (:meth:`sight`), which is cheaper.
+            Say it of all bins and frames; else of bins as the rounds see them (:meth:`sight`), and let the rounds speak
+            of their own frames, which is cheaper.
         low_precision
             Compute what looks at partials and bins in bfloat16.
         """
@@ -182,12 +189,17 @@ class Singer(nn.Module):
             told.append(said)
         if whole:
             told = [scene.whole(said) for said in told]
+        said = scene.timed(told[-1])
         if self.config.order:
-            told.append(self._with_tracts(told[-1], last, f0_hz, bins_hz))
+            said = self._with_tracts(said, last, f0_hz, bins_hz)
+            told.append(said)
+        if self.partials:
+            said = said.between(near)
         for look in self.partials:
-            told.append(self._by_partials(look, told[-1], power_BFT, f0_hz, bins_hz, low_precision))
+            said = self._by_partials(look, said, power_BFT, f0_hz, bins_hz, low_precision)
+            told.append(said)
         if self.config.fine_channels:
-            told.append(self._finished(told[-1].between(fine), power_BFT[..., fine], bins_hz, low_precision))
+            told.append(self._finished(said.between(fine), power_BFT, bins_hz, low_precision))
         return tuple(told)
 
     def sight(self, bins_hz: Float[Tensor, " F"]) -> Sight:
@@ -200,6 +212,7 @@ class Singer(nn.Module):
     ) -> Spectra:
         """Return the spectra with gains of their partials."""
         count, bin_hz = self.sight(bins_hz).single, float(bins_hz[1])
+        power_BFT, f0_hz = power_BFT[..., said.frames], f0_hz[..., said.frames]
         # Gained by nothing: plain powers are made here, where gradients are wanted, and not below, where none are.
         x_BFT, said = power_BFT[:, :count], said.gained()
         with torch.no_grad():
@@ -212,13 +225,14 @@ class Singer(nn.Module):
     def _finished(self, said: Spectra, power_BFT: Tensor, bins_hz: Tensor, low_precision: bool) -> Spectra:
         """Return the spectra with gains of their bins."""
         count = self.sight(bins_hz).single
-        x_BFT, low = power_BFT[:, :count], said.below(count)
+        x_BFT, low = power_BFT[:, :count, said.frames], said.below(count)
         seen = finish.seen_of(x_BFT, low.power(), low.lines(), low.background().expand_as(x_BFT))
         return said.gained(gain_BNGT=self.finish(seen, low_precision).exp())
 
     def _with_tracts(self, said: Spectra, last: Tensor, f0_hz: Tensor, bins_hz: Tensor) -> Spectra:
         """Return the spectra with all-pole filters in the place of the bands'."""
         band_hz, named = self.config.band_hz, self.tract(last.flatten(-2))
+        named = faster(named.mT, self.config.pace, f0_hz.shape[-1]).mT
         gain = (0.5 * said.filter_BNJT[:, :, :4].mean(2) + named[..., 0]).clamp(-9, 6).exp()
         decay, lsf = torch.sigmoid(3 + named[..., 1]), line_spectral_frequencies(named[..., 2:])
         centres_hz = centres(TRACT_BANDS, band_hz).to(named)
@@ -247,13 +261,15 @@ class _Scene:
         sight: Sight,
     ) -> None:
         self.every = power_BFT, comb_BNFT, smeared(comb_BNFT, float(bins_hz[1]))
-        self.x, self.comb, self.skirt = map(sight, self.every)
+        self.seen, self.pace = tuple(map(sight, self.every)), config.pace
+        self.x, self.comb, self.skirt = (slower(each, self.pace) for each in self.seen)
+        f0_hz = max_pool1d(f0_hz, self.pace, ceil_mode=True)
         self.every_FJ = smooth_basis(bins_hz, config.bands, config.band_hz).to(power_BFT)
         self.bumps_FJ = sight(self.every_FJ)
         self.width_J1 = self.bumps_FJ.sum(0)[:, None] + 1e-6
         centres_J1 = centres(config.bands, config.band_hz).to(power_BFT)[:, None]
         self.fall_J1 = 1 / (1 + (centres_J1 / FALL_HZ) ** 2)
-        self.shape = (*comb_BNFT.shape[:2], config.bands, comb_BNFT.shape[-1])
+        self.shape = (*comb_BNFT.shape[:2], config.bands, self.x.shape[-1])
         voiced = (f0_hz > 0)[:, :, None]
         octaves = torch.log2(centres_J1.clamp_min(50) / f0_hz[:, :, None].clamp_min(50)).clamp(-1, 6)
         filled = _log(self.banded(self.comb)) / 3
@@ -276,11 +292,21 @@ class _Scene:
         level = level[:, None, None, None]
         background = standing(self.every[0], self.every_FJ)
         logs = (filter_BNJT + level, loose_BNJT + level, noise_BNJT + level)
-        return Spectra(*logs, background, self.bumps_FJ, self.comb, self.skirt)
+        return Spectra(*logs, background, self.bumps_FJ, self.comb, self.skirt, pace=self.pace)
+
+    def timed(self, said: Spectra) -> Spectra:
+        """Return the same of every frame."""
+        if said.pace == 1:
+            return said
+        _, comb_BNFT, skirt_BNFT = self.seen
+        logs = (said.filter_BNJT, said.loose_BNJT, said.noise_BNJT)
+        logs = (faster(each, said.pace, comb_BNFT.shape[-1]) for each in logs)
+        return Spectra(*logs, said.background_BJ, self.bumps_FJ, comb_BNFT, skirt_BNFT)
 
     def whole(self, said: Spectra) -> Spectra:
-        """Return the same at all bins."""
-        return replace(said, bumps_FJ=self.every_FJ, comb_BNFT=self.every[1], skirt_BNFT=self.every[2])
+        """Return the same at all bins and frames."""
+        _, comb_BNFT, skirt_BNFT = self.every
+        return replace(self.timed(said), bumps_FJ=self.every_FJ, comb_BNFT=comb_BNFT, skirt_BNFT=skirt_BNFT)
 
     def heard(self, said: Spectra) -> tuple[Bands, tuple[Tensor, Tensor, Tensor]]:
         """Return what the encoder hears, and steps of filter, noise and skirt along their pull."""

@@ -42,6 +42,8 @@ class Spectra:
         Gain of harmonics and skirts in the lowest bins, where single partials were looked at.
     gain_BNGT
         Gain of a voice in the lowest bins, where single bins were looked at.
+    first, pace
+        Which frames of the mixtures this is about: the first of them, and how many were taken for one.
     """
 
     filter_BNJT: Float[Tensor, "B N J T"]
@@ -55,10 +57,21 @@ class Spectra:
     controls: tuple[Controls, ...] = ()
     partial_BNGT: Float[Tensor, "B N G T"] | None = None
     gain_BNGT: Float[Tensor, "B N G T"] | None = None
+    first: int = 0
+    pace: int = 1
+
+    @property
+    def frames(self) -> slice:
+        """Frames of the mixtures that this is about."""
+        return slice(self.first, self.first + self.pace * self.filter_BNJT.shape[-1])
 
     def between(self, frames: slice) -> Spectra:
-        """Return what is said about some frames only."""
-        return self if frames == slice(None) else self._cut(_TIMED, (..., frames))
+        """Return what is said about some frames of the mixtures only; every frame must be spoken of by itself."""
+        if frames == slice(None):
+            return self
+        start, stop, _ = frames.indices(self.frames.stop)
+        start = max(start, self.first)
+        return self._cut(_TIMED, (..., slice(start - self.first, stop - self.first)), first=start)
 
     def below(self, count: int) -> Spectra:
         """Return what is said about the lowest bins only."""
@@ -94,7 +107,7 @@ class Spectra:
         loose_BNFT = self.skirt_BNFT * (self.bumps_FJ @ self.loose_BNJT.exp())
         return self.comb_BNFT * filter_BNFT, loose_BNFT, self.bumps_FJ @ self.noise_BNJT.exp()
 
-    def _cut(self, names: tuple[str, ...], where: tuple[object, ...], **others: Tensor) -> Spectra:
+    def _cut(self, names: tuple[str, ...], where: tuple[object, ...], **others: Tensor | int) -> Spectra:
         """Return the same with a piece of some parts, and of the plain powers where they are made."""
         cut = {name: value[where] for name, value in vars(self).items() if name in names and value is not None}
         plain, other = vars(self).get("plain_3BNFT"), replace(self, **cut, **others)

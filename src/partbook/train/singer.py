@@ -82,8 +82,9 @@ class SingerTaskConfig:
         Share of scenes in which F0 strays for some stretches.
     together
         Whether scenes hold one recording only.
-    looked
-        Share of the frames of a batch in which single bins are looked at, which costs most.
+    near, looked
+        Shares of the frames of a batch in which single partials, and among those single bins are looked at, which costs
+        most.
     """
 
     network: SingerConfig = field(default_factory=SingerConfig)
@@ -108,18 +109,20 @@ class SingerTaskConfig:
     f0_strays: float = 0.5
     coded: float = 0.2
     together: bool = False
+    near: float = 1.0
     looked: float = 1.0
 
 
 class Scenes(NamedTuple):
     """A batch of scenes of N voices in G recordings: their spectra, noise in ``mixture`` only, the F0 given, and the
-    frames whose single bins are looked at."""
+    frames whose single partials, and those of them whose single bins are looked at."""
 
     mixture_BFT: Complex[Tensor, "B F T"]
     recordings_GBFT: Complex[Tensor, "G B F T"]
     groups: tuple[tuple[int, ...], ...]
     comb_BNFT: Float[Tensor, "B N F T"]
     f0_hz: Float[Tensor, "B N T"]
+    near: slice
     looked: slice
 
 
@@ -166,13 +169,16 @@ class SingerTask:
         groups = _groups(voices, rng, self.config.together)
         count = parts_BNFT.shape[-1]
         looked = max(1, round(self.config.looked * count))
+        near = max(looked, round(self.config.near * count))
         first = int(rng.integers(count - looked + 1))
+        around = int(rng.integers(max(0, first + looked - near), min(first, count - near) + 1))
         return Scenes(
             parts_BNFT.sum(1) + noise_BFT,
             torch.stack([parts_BNFT[:, list(group)].sum(1) for group in groups]),
             groups,
             combs(f0_BNT, self.stft, parts[0].shape[-1]),
             frames(f0_BNT, self.stft, count),
+            slice(around, around + near),
             slice(first, first + looked),
         )
 
@@ -185,14 +191,10 @@ class SingerTask:
             power_BFT = cross_power(batch.mixture_BFT, batch.mixture_BFT)
             level = power_BFT.mean((1, 2), keepdim=True).clamp_min(1e-12)
             X_BFT, recordings_GBFT = batch.mixture_BFT / level.sqrt(), batch.recordings_GBFT / level.sqrt()
-            heard = power_BFT / level, batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.looked
+            heard = power_BFT / level, batch.comb_BNFT, batch.f0_hz, self.bins_hz, batch.near, batch.looked
             told = self.model(*heard, whole=False, low_precision=low_precision)
             asked = Asked.of(X_BFT, recordings_GBFT, self.model.sight(self.bins_hz))
-            # The last has nothing to say but where single bins were looked at.
-            looked = asked.between(batch.looked)
-            judgements = [
-                judged(said, asked if said.gain_BNGT is None else looked, batch.groups, config.beta) for said in told
-            ]
+            judgements = [judged(said, asked, batch.groups, config.beta) for said in told]
             total = over_rounds(judgements, config.likelihood, config.error, config.earlier)
         fits, errors = judgements[-1]
         return total, {"likelihood": float(fits.detach()), "error_db": float(errors.detach())}
@@ -201,7 +203,8 @@ class SingerTask:
         """Return likelihood and error in dB on held-out pieces, at all frames."""
         rng, drawn = np.random.default_rng(HELD_OUT), itertools.count(HELD_OUT).__next__
         batches = [self.scenes(rng, 4, drawn) for _ in range(max(1, CHECKED // self.config.scenes))]
-        figures = [self.loss(each._replace(looked=slice(0, each.f0_hz.shape[-1])))[1] for each in batches]
+        all_frames = slice(0, batches[0].f0_hz.shape[-1])
+        figures = [self.loss(each._replace(near=all_frames, looked=all_frames))[1] for each in batches]
         return {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
 
     def _scene(self, rng: np.random.Generator, voices: int, drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
