@@ -9,11 +9,22 @@ import torch
 from safetensors.numpy import load_file
 from torch.nn.functional import pad
 
-from partbook.data.choirs import piece
+from partbook.data.choirs import RECORDED, piece
 from partbook.errors import OptionError
 from partbook.pitch.network import NetworkConfig
 from partbook.train.loop import LoopConfig, train
-from partbook.train.pitch import HELD_OUT, PitchConfig, PitchTask, excerpt, rendered, rows_of, scores, stacked, targets
+from partbook.train.pitch import (
+    HELD_OUT,
+    PitchConfig,
+    PitchTask,
+    excerpt,
+    rendered,
+    rows_of,
+    scores,
+    some_seed,
+    stacked,
+    targets,
+)
 
 NETWORK = NetworkConfig(channels=6, exchanged=2, reach=((1, 1), (2, 2)))
 SMALL = PitchConfig(NETWORK, pieces=2, held_out=1, excerpts=2, seconds=1.0)
@@ -194,3 +205,15 @@ def test_first_weights_follow_from_the_seed_and_leave_no_trace(renders):
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         PitchConfig(**wrong)
+
+
+def test_pieces_with_recorded_voices_are_some_of_all():
+    rng = np.random.default_rng(0)
+    seeds = {some_seed(7, 3, rng) for _ in range(300)}
+    assert seeds == {0, 1, 2, 3, RECORDED, RECORDED + 1, RECORDED + 2}
+    # Without them, seeds are those of before.
+    one, other = np.random.default_rng(5), np.random.default_rng(5)
+    assert [some_seed(40, 0, one) for _ in range(20)] == [int(other.integers(40)) for _ in range(20)]
+    for wrong in (-1, 8):
+        with pytest.raises(OptionError, match="from 0 to 7"):
+            some_seed(7, wrong, rng)

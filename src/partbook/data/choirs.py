@@ -14,6 +14,7 @@ import numpy as np
 from ..pitch.tracks import Track
 from .counterpoint import RANGES_MIDI, some_score
 from .playing import INSTRUMENTS, play
+from .recorded import sing_recorded
 from .render import Performance, performed
 from .scores import Note
 from .singing import TRACTS, Singer, sing, some_singer
@@ -47,6 +48,9 @@ ENSEMBLES = {
 PLAYERS = 0.22
 """Share of the pieces that instruments play, with or without singers."""
 
+RECORDED = 2_000_000
+"""Pieces from this seed on are those of choirs whose voices are made of a person's (:mod:`partbook.data.recorded`)."""
+
 
 def piece(seed: int, sample_rate: int = 16_000, duration_s: float = 24.0) -> Performance:
     """Return a dry performance, every part alone with its exact F0; the seed says everything about it.
@@ -57,13 +61,14 @@ def piece(seed: int, sample_rate: int = 16_000, duration_s: float = 24.0) -> Per
     >>> performance.parts.shape[0] == len(performance.tracks)
     True
     """
-    rng = np.random.default_rng([seed, 269])
-    names = _players(rng) if rng.random() < PLAYERS else _choir(rng)
+    rng, recorded = np.random.default_rng([seed, 269]), seed >= RECORDED
+    names = _players(rng) if rng.random() < PLAYERS and not recorded else _choir(rng)
 
     def one(name: str, notes: Sequence[Note], duration_s: float, rng: np.random.Generator) -> tuple[np.ndarray, Track]:
         word = name.rstrip("0123456789")
         if word in TRACTS:
-            return sing(notes, any_singer(word, rng), duration_s, sample_rate, rng)
+            voice = sing_recorded if recorded else sing
+            return voice(notes, any_singer(word, rng), duration_s, sample_rate, rng)
         return play(notes, word, duration_s, sample_rate, rng)
 
     return performed(some_score(names, duration_s, rng), sample_rate, seed, one)
@@ -102,4 +107,4 @@ def any_singer(voice: str, rng: np.random.Generator) -> Singer:
     )
 
 
-__all__ = ["ENSEMBLES", "PLAYERS", "any_singer", "piece"]
+__all__ = ["ENSEMBLES", "PLAYERS", "RECORDED", "any_singer", "piece"]

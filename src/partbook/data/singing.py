@@ -123,11 +123,7 @@ def sing(
     """
     times_s = control_times_s(duration_s)
     timed_s = times_s - singer.late_s
-    midi = pitch(notes, timed_s, singer.glide_s, singer.scoop_cents)
-    cents = singer.tuning_cents + singer.drift_cents * wander(len(times_s), 0.8, rng)
-    cents = cents + singer.jitter_cents * wander(len(times_s), 0.03, rng)
-    cents = cents + singer.vibrato_cents * vibrato(notes, timed_s, singer.vibrato_hz, singer.vibrato_delay_s, rng)
-    f0_hz = 440 * 2 ** ((midi - 69 + cents / 100) / 12)
+    f0_hz = f0_sung_hz(notes, singer, times_s, rng)
     gestures = _gestures(notes, timed_s)
     loudness_db = swell_db(notes, timed_s, 3.0, 4.0) + 0.6 * wander(len(times_s), 0.3, rng)
     samples = _sound(singer, times_s, f0_hz, loudness_db, gestures, round(duration_s * sample_rate), sample_rate, rng)
@@ -136,6 +132,16 @@ def sing(
     track = Track(times_s[::every], np.where(voiced, f0_hz, 0.0)[::every], voiced[::every].astype(float))
     inside = track.times_s < duration_s
     return samples, Track(track.times_s[inside], track.f0_hz[inside], track.confidence[inside])
+
+
+def f0_sung_hz(notes: Sequence[Note], singer: Singer, times_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the F0 in Hz of notes as a singer sings them, at control times; rests hold the note before."""
+    timed_s = times_s - singer.late_s
+    midi = pitch(notes, timed_s, singer.glide_s, singer.scoop_cents)
+    cents = singer.tuning_cents + singer.drift_cents * wander(len(times_s), 0.8, rng)
+    cents = cents + singer.jitter_cents * wander(len(times_s), 0.03, rng)
+    cents = cents + singer.vibrato_cents * vibrato(notes, timed_s, singer.vibrato_hz, singer.vibrato_delay_s, rng)
+    return 440 * 2 ** ((midi - 69 + cents / 100) / 12)
 
 
 @dataclass(frozen=True)
@@ -274,4 +280,4 @@ def tract_response(singer: Singer, formants_hz: np.ndarray, f0_hz: np.ndarray, b
     return response
 
 
-__all__ = ["TRACTS", "Singer", "sing", "some_singer", "tract_response"]
+__all__ = ["TRACTS", "Singer", "f0_sung_hz", "sing", "some_singer", "tract_response"]

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
 
-from ..data.choirs import piece
+from ..data.choirs import RECORDED, piece
 from ..data.wear import transposed, worn
 from ..errors import OptionError
 from ..pitch.network import NetworkConfig, SalienceNetwork, spectral_features
@@ -36,8 +36,8 @@ class PitchConfig:
     ----------
     network
         What the network is.
-    pieces, held_out
-        How many are rendered to train on, and for validation.
+    pieces, recorded, held_out
+        How many are rendered to train on, how many of them with recorded voices, and how many for validation.
     excerpts, seconds
         Of a batch.
     transpose_semitones
@@ -46,6 +46,7 @@ class PitchConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     pieces: int = 400
+    recorded: int = 0
     held_out: int = 24
     excerpts: int = 3
     seconds: float = 3.0
@@ -77,7 +78,10 @@ class PitchTask:
         """Return samples (B, S), the levels of their recordings (B,), and F0 (B, N, T), 0 where nobody sounds."""
         rng, config = np.random.default_rng([seed, step]), self.config
         return stacked(
-            [excerpt(self.renders, int(rng.integers(config.pieces)), config, rng) for _ in range(config.excerpts)]
+            [
+                excerpt(self.renders, some_seed(config.pieces, config.recorded, rng), config, rng)
+                for _ in range(config.excerpts)
+            ]
         )
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Mapping[str, float]]:
@@ -123,6 +127,14 @@ def excerpt(folder: Path, seed: int, config: PitchConfig, rng: np.random.Generat
     # The level of a whole recording is not quite that of an excerpt.
     level = (np.sqrt((mixture_S**2).mean()) + 1e-9) * 10 ** (rng.uniform(-3, 14) / 20)
     return mixture_S[first * hop :][:samples], level, f0_NT[:, first:][:, : transform.frames(samples)]
+
+
+def some_seed(pieces: int, recorded: int, rng: np.random.Generator) -> int:
+    """Draw the seed of one of so many pieces, so many of them with recorded voices."""
+    if not 0 <= recorded <= pieces:
+        raise OptionError(f"recorded from 0 to {pieces}, the pieces", f"{recorded}")
+    number = int(rng.integers(pieces))
+    return number if number < pieces - recorded else RECORDED + number - (pieces - recorded)
 
 
 def rendered(folder: Path, seed: int, sample_rate: int, hop: int) -> Path:

@@ -31,7 +31,7 @@ from ..dsp.stft import Stft
 from ..errors import OptionError
 from ..singer.judging import EARLIER, ERROR, LIKELIHOOD, Asked, cross_power, judged, over_rounds
 from ..singer.model import Singer, SingerConfig
-from .pitch import HELD_OUT, rendered
+from .pitch import HELD_OUT, rendered, some_seed
 from .weights import seeded, stored
 
 CHECKED = 6
@@ -52,8 +52,8 @@ class SingerTaskConfig:
         What the network is; that of the first weights where these are named.
     weights
         First weights: a model that comes with Partbook by its name, the folder of another run, or ``untrained``.
-    pieces
-        How many are rendered.
+    pieces, recorded
+        How many are rendered, and how many of them with recorded voices; all are drawn equally often.
     scenes, seconds
         Of a batch, and of a scene.
     voices
@@ -90,6 +90,7 @@ class SingerTaskConfig:
     network: SingerConfig = field(default_factory=SingerConfig)
     weights: str = "untrained"
     pieces: int = 400
+    recorded: int = 0
     scenes: int = 2
     seconds: float = 2.0
     voices: tuple[int, ...] = (4, 4, 4, 5)
@@ -158,7 +159,7 @@ class SingerTask:
         """Return the scenes of a step."""
         rng = np.random.default_rng([seed, step])
         voices = int(rng.choice(self.config.voices))
-        return self.scenes(rng, voices, lambda: int(rng.integers(self.config.pieces)))
+        return self.scenes(rng, voices, lambda: some_seed(self.config.pieces, self.config.recorded, rng))
 
     def scenes(self, rng: np.random.Generator, voices: int, drawn: Callable[[], int]) -> Scenes:
         """Return scenes of so many voices from pieces whose seeds are drawn one by one."""
