@@ -94,6 +94,8 @@ class VoicesConfig:
         silence where they rest; what is left of it is the residual.
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
+    listened
+        How often steady voices are filtered: after every time but the last their F0 follows what was separated.
     adapt_from_s
         How much of a long recording the network is adapted to, in stretches spread over it.
     context_s, fade_s
@@ -109,6 +111,7 @@ class VoicesConfig:
     beta: float = 0.25
     shared_background: float = 0.75
     coherent_band_hz: float = 4000.0
+    listened: int = 2
     adapt_from_s: float = 120.0
     context_s: float = 1.0
     fade_s: float = 0.1

@@ -11,7 +11,8 @@ from partbook.data.render import sung_dry
 from partbook.data.scores import bundled_score
 from partbook.dsp.stft import Stft
 from partbook.engine.singing import trained
-from partbook.engine.voices import WHOLE, Analysis, separate_stretch, separate_voices
+from partbook.engine.spectra import WHOLE, Analysis
+from partbook.engine.voices import separate_stretch, separate_voices
 from partbook.ensemble import named_voices
 from partbook.evaluate.separation import si_sdr
 from partbook.stems import collect

@@ -21,7 +21,7 @@ from ..pitch.tracks import Track
 from ..room import start, strangers
 from ..room.fullrank import FullRank
 from ..room.plan import Plan
-from . import voices
+from . import spectra, voices
 from .analysis import Analysis, Section
 from .players import Begin, Beginning, Model
 from .strangers import BAND_HZ, SHORTEST_S
@@ -131,7 +131,7 @@ def from_plan(plan: Plan, ids: Sequence[str]) -> Begin:
 def from_tracks(recording: Recording, tracks: Sequence[Track], options: Options) -> Begin:
     """Return the start from the powers of voices with these F0 tracks, one per player."""
     config = VoicesConfig()
-    look = voices.Analysis.of(recording.sample_rate, config)
+    look = spectra.Analysis.of(recording.sample_rate, config)
 
     def begin(analysis: Analysis, X_MFT: Spectrum_MFT) -> Beginning:
         def power(X_MFT: Spectrum_MFT, section: Section) -> Power_NFT:

@@ -4,29 +4,25 @@ The powers are those of source-filter models: fitted to the recording, said by a
 or the mean of both and of what lasts of the network's word.
 
 Everything is done on the recording's own samples and spectrum: the model reads the bins below the edge of the analysed
-band, and what lies above is shared out by :func:`partbook.wiener.extended`. The combs of the F0 tracks are synthesised
-at the recording's rate divided by a whole number, with the window divided alike, so that their bins and frames are the
-recording's own and nothing is ever resampled.
+band, and what lies above is shared out by :func:`partbook.wiener.extended`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..audio import Recording
-from ..coherent import INTERLEAVED, LONG, SHORT, coherent, measured_coherence, steadiness
+from ..coherent import LONG, SHORT, coherent, measured_coherence, steadiness
 from ..config import Options, VoicesConfig
-from ..dsp.oscillator import flat_partials
-from ..dsp.stft import Stft
 from ..ensemble import Voice
 from ..fit import fit
 from ..pitch.following import track_voices
-from ..pitch.refine import RefineConfig, finer_in_glides, refined
+from ..pitch.refine import finer_in_glides
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
@@ -35,14 +31,10 @@ from ..sources import source_filter
 from ..stems import Block, Separation, Source
 from ..wiener import at_half_steps, extended, masks
 from .adapting import Heard, adapted
+from .closer import closer, followed, loudest
 from .singing import WAVERING, blended, lasting, sung_power, trained, wavering
+from .spectra import WHOLE, Analysis
 from .stretches import stretches
-
-GRID_S = 0.001
-"""Distance of the times at which F0 is read for a comb."""
-
-WHOLE = 1
-"""As many interleaved combs as powers need, which see their sum alone."""
 
 
 def separate_voices(
@@ -99,64 +91,6 @@ def heard_longer(config: VoicesConfig, steady: float) -> VoicesConfig:
     return replace(config, window_s=config.window_s + wavering(steady) * longer_s)
 
 
-@dataclass(frozen=True)
-class Analysis:
-    """How a recording is looked at: its transform, and how much coarser the combs may be sampled."""
-
-    stft: Stft
-    sample_rate: int
-    decimation: int
-    bins: int
-
-    @classmethod
-    def of(cls, sample_rate: int, config: VoicesConfig) -> Analysis:
-        """Return the analysis of a recording of this rate."""
-        decimation = max(1, int(sample_rate // (2 * config.band_hz)))
-        stft = Stft.lasting(config.window_s, sample_rate, config.overlap, multiple=decimation)
-        bins = min(stft.bins, int(config.band_hz * stft.n_fft / sample_rate) + 1)
-        return cls(stft, sample_rate, decimation, bins)
-
-    @property
-    def coarse(self) -> Stft:
-        """The same transform of the same signal sampled at the coarser rate."""
-        return Stft(self.stft.n_fft // self.decimation, self.stft.hop_samples // self.decimation)
-
-    @property
-    def finer(self) -> Analysis:
-        """The same with twice as many frames."""
-        return replace(self, stft=Stft(self.stft.n_fft, self.stft.hop_samples // 2))
-
-    @property
-    def bins_hz(self) -> Tensor:
-        """Frequency of every analysed bin."""
-        return torch.arange(self.bins) * (self.sample_rate / self.stft.n_fft)
-
-    def f0_hz(self, tracks: list[Track], start: int, samples: int) -> Tensor:
-        """Return the F0 (N, T) of tracks in the frames of a stretch, 0 where unvoiced."""
-        frames = np.arange(self.stft.frames(samples))
-        times_s = (start + frames * self.stft.hop_samples) / self.sample_rate
-        return torch.from_numpy(np.stack([track.at(times_s).f0_hz for track in tracks])).float()
-
-    def combs(self, tracks: list[Track], start: int, samples: int, interleaved: int = INTERLEAVED) -> Tensor:
-        """Return the transforms (N, R, F, T) of every track's interleaved unit combs, from sample ``start`` on."""
-        rate, coarse = self.sample_rate / self.decimation, self.coarse
-        count = -(-samples // self.decimation)
-        times_s = start / self.sample_rate + np.arange(count) / rate
-        # No track is finer than this grid, and samples between are soon interpolated.
-        nearest = np.round(np.arange(count) / (rate * GRID_S)).astype(int)
-        grid_s = times_s[0] + np.arange(nearest[-1] + 1) * GRID_S
-        edge_hz = float(self.bins_hz[-1])
-        combs = []
-        for track in tracks:
-            f0_hz = track.at(grid_s).f0_hz
-            voiced = f0_hz > 0
-            held_hz = np.interp(times_s, grid_s[voiced], f0_hz[voiced]) if voiced.any() else np.full(count, 100.0)
-            f0_hz, gate = torch.from_numpy(held_hz), torch.from_numpy(voiced[nearest].astype(np.float32))
-            waves = [flat_partials(f0_hz, rate, edge_hz, first, interleaved) for first in range(1, interleaved + 1)]
-            combs.append(coarse(torch.stack(waves) * gate)[:, : self.bins, : self.stft.frames(samples)])
-        return torch.stack(combs) * (4 / coarse.n_fft)
-
-
 def modelled(
     power_FT: Tensor,
     combs_NRFT: Tensor,
@@ -189,7 +123,7 @@ def separate_stretch(
     A network that suits the recording takes the place of the one for steady voices. Where ``exact`` tracks are given,
     the phases of partials follow those: a cent is much to a phase and nothing to a power, and what made the tracks more
     exact may have led a few of them astray. Where voices are ``steady``, a partial is heard as one sinusoid for longer,
-    in more frames.
+    in more frames; where they are steadier still, network and fit together listen again once they have separated.
     """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
@@ -208,9 +142,14 @@ def separate_stretch(
         lambda_NFT = at_half_steps(lambda_NFT, X_MFT.shape[-1])
     scaled_MFT, full_NFT = X_MFT / level.sqrt(), extended(lambda_NFT, analysis.stft.bins)
     low = int((bins_hz < config.coherent_band_hz).sum())
-    combs_NRFT = analysis.combs(exact or tracks, start, samples)[:, :, :low]
-    share_F = measured_coherence(scaled_MFT, full_NFT, combs_NRFT, bins_hz[:low], around)
-    images = coherent(scaled_MFT, full_NFT, combs_NRFT, share_F, around=around)
+    exact = exact or tracks
+    again = options.model == "both" and wavering(steady) < 0.5
+    for listened in range(config.listened if again else 1):
+        if listened:
+            exact = closer(exact, images[: len(tracks)], start, samples, analysis)
+        combs_NRFT = analysis.combs(exact, start, samples)[:, :, :low]
+        share_F = measured_coherence(scaled_MFT, full_NFT, combs_NRFT, bins_hz[:low], around)
+        images = coherent(scaled_MFT, full_NFT, combs_NRFT, share_F, around=around)
     images, background = images.tensor_split([len(tracks)])
     images = images + config.shared_background / len(tracks) * background
     return analysis.stft.inverse(images * level.sqrt(), samples)
@@ -255,8 +194,6 @@ def _refined(
     as well as both do, and sooner.
     """
     analysis = Analysis.of(recording.sample_rate, config)
-    rate = recording.sample_rate / analysis.decimation
-    coarse = analysis.coarse
     cuts = stretches(recording, len(tracks), options, config)
     progress = Progress("refine", len(cuts), on_progress)
     if options.model == "both":
@@ -273,19 +210,9 @@ def _refined(
             drawn = replace(options, seed=options.seed + number)
             lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
             share_NFT = masks(lambda_NFT)[:-1]
-            # The loudest channel has the clearest phase.
-            loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())] / level.sqrt()
-            padding = (0, 0, 0, coarse.bins - analysis.bins)
-            alone_NS = coarse.inverse(
-                torch.nn.functional.pad(share_NFT * loudest_FT, padding), -(-x_MS.shape[-1] // analysis.decimation)
-            )
-            begin_s, end_s = cut.read_start / recording.sample_rate, cut.stop / recording.sample_rate
-            bin_hz, frame_s = float(analysis.bins_hz[1]), coarse.hop_samples / rate
-            moved = [
-                refined(track, alone_S, begin_s, rate, share_FT, bin_hz, frame_s, RefineConfig())
-                for track, alone_S, share_FT in zip(tracks, alone_NS, share_NFT, strict=True)
-            ]
-            inside_s = cut.start / recording.sample_rate, end_s
+            alone_NFT = share_NFT * X_MFT[loudest(X_MFT)] / level.sqrt()
+            moved = followed(tracks, alone_NFT, share_NFT, cut.read_start, x_MS.shape[-1], analysis)
+            inside_s = cut.start / recording.sample_rate, cut.stop / recording.sample_rate
             tracks = [_between(old, new.exact, *inside_s) for old, new in zip(tracks, moved, strict=True)]
             reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
             lines_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1], WHOLE)
@@ -326,7 +253,7 @@ def _singer(
 def _heard(x_MS: Tensor, start: int, tracks: list[Track], analysis: Analysis) -> Heard:
     """Return a stretch as the network hears it, in its loudest channel."""
     X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
-    loudest_FT = X_MFT[int((X_MFT.abs() ** 2).mean((1, 2)).argmax())]
+    loudest_FT = X_MFT[loudest(X_MFT)]
     comb_NFT = analysis.combs(tracks, start, x_MS.shape[-1], WHOLE).sum(1).abs() ** 2
     return Heard(loudest_FT, comb_NFT, analysis.f0_hz(tracks, start, x_MS.shape[-1]))
 
@@ -367,4 +294,4 @@ def _confidence(track: Track) -> float:
     return float(track.confidence[voiced].mean()) if voiced.any() else 0.0
 
 
-__all__ = ["Analysis", "modelled", "separate_stretch", "separate_voices"]
+__all__ = ["modelled", "separate_stretch", "separate_voices"]
