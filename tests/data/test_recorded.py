@@ -9,7 +9,7 @@ import pytest
 
 from partbook.data import recorded
 from partbook.data.choirs import RECORDED, piece
-from partbook.data.recorded import HIGHEST_MIDI, LOWEST_MIDI, score_xml, sing_recorded, stretched
+from partbook.data.recorded import HIGHEST_MIDI, LOWEST_MIDI, TRACT, score_xml, sing_recorded, stretched
 from partbook.data.scores import Note, Syllable
 from partbook.data.singing import Singer, f0_sung_hz
 from partbook.errors import OptionError
@@ -60,6 +60,19 @@ def test_f0_is_that_of_a_singer_of_formulas(pyworld):
     np.testing.assert_allclose(track.f0_hz[sounds], wanted_hz[sounds])
     resting = (track.times_s > 2.6) & (track.times_s < 2.9)
     assert not sounds[resting].any() and sounds[(track.times_s > 1.2) & (track.times_s < 2.3)].mean() > 0.8
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_singers_differ_in_size_and_in_when_they_begin(pyworld, monkeypatch):
+    """Formants are those of the singer's tract, and who is late begins late."""
+    asked = []
+    monkeypatch.setattr(recorded, "stretched", lambda envelope, ratio: asked.append(ratio) or envelope)
+    for tract in (1.2, 0.95):
+        sing_recorded(NOTES, Singer(tract), 4.5, RATE, np.random.default_rng(2))
+    np.testing.assert_allclose(asked, np.array([1.2, 0.95]) / TRACT)
+    onsets_s = [sung(2, late_s=late_s)[1] for late_s in (0.0, 0.08)]
+    first_s, later_s = (track.times_s[track.f0_hz > 0][0] for track in onsets_s)
+    assert abs(later_s - first_s - 0.08) < 0.015
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
