@@ -95,7 +95,7 @@ class VoicesConfig:
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
     listened
-        How often steady voices are filtered: after every time but the last their F0 follows what was separated.
+        How often steady voices are listened to for their F0: once as they are masked, then as they are told apart.
     adapt_from_s
         How much of a long recording the network is adapted to, in stretches spread over it.
     context_s, fade_s

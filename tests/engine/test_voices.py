@@ -210,14 +210,23 @@ def test_what_no_voice_makes_is_shared_out_in_equal_parts_as_far_as_it_is_to_be(
 
 
 def test_where_fit_and_network_separate_together_f0_is_refined_as_the_network_hears_it(quartet):
+    """And where voices are steady, as they are told apart then; a model alone listens once."""
     stems, tracks, voices = quartet
-    recording = recording_from_array(stems.sum(0)[:RATE], RATE)
-    f0 = {
-        model: separate_voices(recording, voices, f0=tracks, options=Options(model=model)).f0
-        for model in ("both", "network", "fit")
-    }
-    assert all(np.array_equal(f0["both"][voice.id].f0_hz, f0["network"][voice.id].f0_hz) for voice in voices)
-    assert any(not np.array_equal(f0["both"][voice.id].f0_hz, f0["fit"][voice.id].f0_hz) for voice in voices)
+    recording = recording_from_array(stems.sum(0)[: 2 * RATE], RATE)
+
+    def heard(model, listened, steadiness):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("partbook.engine.voices.steadiness", lambda *_: steadiness)
+            config, options = replace(VoicesConfig(), listened=listened), Options(model=model)
+            f0 = separate_voices(recording, voices, f0=tracks, options=options, config=config).f0
+        return np.stack([f0[voice.id].f0_hz for voice in voices])
+
+    once = heard("both", 1, 0.5)
+    assert np.array_equal(once, heard("network", 1, 0.5)) and not np.array_equal(once, heard("fit", 1, 0.5))
+    assert np.array_equal(heard("network", 1, 0.5), heard("network", 2, 0.5))
+    assert np.array_equal(heard("fit", 1, 0.5), heard("fit", 2, 0.5))
+    assert np.array_equal(heard("both", 1, 0.2), heard("both", 2, 0.2))
+    assert not np.array_equal(once, heard("both", 2, 0.5))
 
 
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):

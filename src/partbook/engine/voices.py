@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
-from ..coherent import LONG, SHORT, coherent, measured_coherence, steadiness
+from ..coherent import steadiness
 from ..config import Options, VoicesConfig
 from ..ensemble import Voice
 from ..fit import fit
@@ -29,10 +29,10 @@ from ..room.single import Single
 from ..singer.model import Singer
 from ..sources import source_filter
 from ..stems import Block, Separation, Source
-from ..wiener import at_half_steps, extended, masks
+from ..wiener import masks
 from .adapting import Heard, adapted
-from .closer import closer, followed, loudest
-from .singing import WAVERING, blended, lasting, sung_power, trained, wavering
+from .apart import followed, listened_again, loudest, told_apart
+from .singing import blended, lasting, sung_power, trained, wavering
 from .spectra import WHOLE, Analysis
 from .stretches import stretches
 
@@ -123,7 +123,7 @@ def separate_stretch(
     A network that suits the recording takes the place of the one for steady voices. Where ``exact`` tracks are given,
     the phases of partials follow those: a cent is much to a phase and nothing to a power, and what made the tracks more
     exact may have led a few of them astray. Where voices are ``steady``, a partial is heard as one sinusoid for longer,
-    in more frames; where they are steadier still, network and fit together listen again once they have separated.
+    in more frames.
     """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
@@ -131,28 +131,14 @@ def separate_stretch(
     level = power_FT.mean()
     if level <= 0:
         return torch.zeros(len(tracks), *x_MS.shape)
-    bins_hz = analysis.bins_hz
     f0_NT = analysis.f0_hz(tracks, start, samples)
     told_NRFT = analysis.combs(tracks, start, samples, WHOLE)
     lambda_NFT = _powers(power_FT / level, told_NRFT, f0_NT, analysis, options, config, singer)
-    around = SHORT
-    if steady > WAVERING:
-        around, analysis = LONG, analysis.finer
-        X_MFT = analysis.stft(x_MS)
-        lambda_NFT = at_half_steps(lambda_NFT, X_MFT.shape[-1])
-    scaled_MFT, full_NFT = X_MFT / level.sqrt(), extended(lambda_NFT, analysis.stft.bins)
-    low = int((bins_hz < config.coherent_band_hz).sum())
-    exact = exact or tracks
-    again = options.model == "both" and wavering(steady) < 0.5
-    for listened in range(config.listened if again else 1):
-        if listened:
-            exact = closer(exact, images[: len(tracks)], start, samples, analysis)
-        combs_NRFT = analysis.combs(exact, start, samples)[:, :, :low]
-        share_F = measured_coherence(scaled_MFT, full_NFT, combs_NRFT, bins_hz[:low], around)
-        images = coherent(scaled_MFT, full_NFT, combs_NRFT, share_F, around=around)
+    scaled_MS = x_MS / level.sqrt()
+    images, look = told_apart(scaled_MS, start, exact or tracks, lambda_NFT, analysis, config, steady)
     images, background = images.tensor_split([len(tracks)])
     images = images + config.shared_background / len(tracks) * background
-    return analysis.stft.inverse(images * level.sqrt(), samples)
+    return look.stft.inverse(images * level.sqrt(), samples)
 
 
 def _powers(
@@ -191,32 +177,38 @@ def _refined(
 
     The first follow the phases of its partials, the second are its pitch to be reported. The number says how steady the
     voices then are. Where a fit and the network separate together, the network listens alone: it hears where a voice is
-    as well as both do, and sooner.
+    as well as both do, and sooner; and where voices are steady, they are then listened to again.
     """
     analysis = Analysis.of(recording.sample_rate, config)
     cuts = stretches(recording, len(tracks), options, config)
     progress = Progress("refine", len(cuts), on_progress)
+    times = 1
     if options.model == "both":
-        options = replace(options, model="network")
+        options, times = replace(options, model="network"), config.listened
     reported, steady = tracks, []
     for number, cut in enumerate(cuts):
         x_MS = cut.samples(recording)
+        here = cut.read_start, x_MS.shape[-1]
         X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
         power_FT = (X_MFT.abs() ** 2).sum(0)
         level = power_FT.mean()
         if level > 0:
-            combs_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1], WHOLE)
-            f0_NT = analysis.f0_hz(tracks, cut.read_start, x_MS.shape[-1])
+            combs_NRFT, f0_NT = analysis.combs(tracks, *here, WHOLE), analysis.f0_hz(tracks, *here)
             drawn = replace(options, seed=options.seed + number)
             lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
             share_NFT = masks(lambda_NFT)[:-1]
             alone_NFT = share_NFT * X_MFT[loudest(X_MFT)] / level.sqrt()
-            moved = followed(tracks, alone_NFT, share_NFT, cut.read_start, x_MS.shape[-1], analysis)
-            inside_s = cut.start / recording.sample_rate, cut.stop / recording.sample_rate
-            tracks = [_between(old, new.exact, *inside_s) for old, new in zip(tracks, moved, strict=True)]
-            reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
-            lines_NRFT = analysis.combs(tracks, cut.read_start, x_MS.shape[-1], WHOLE)
+            moved = followed(tracks, alone_NFT, share_NFT, *here, analysis)
+            exact = [each.exact for each in moved]
+            lines_NRFT = analysis.combs(exact, *here, WHOLE)
             steady.append(steadiness(X_MFT, lambda_NFT, lines_NRFT, analysis.bins_hz))
+            for _ in range(1, times if wavering(steady[-1]) < 0.5 else 1):
+                scaled = x_MS / level.sqrt(), cut.read_start
+                moved = listened_again(*scaled, exact, lambda_NFT, analysis, config, steady[-1])
+                exact = [each.exact for each in moved]
+            inside_s = cut.start / recording.sample_rate, cut.stop / recording.sample_rate
+            tracks = [_between(old, new, *inside_s) for old, new in zip(tracks, exact, strict=True)]
+            reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
         progress.step()
     return tracks, reported, float(np.mean(steady or [1.0]))
 

@@ -1,0 +1,123 @@
+"""Voices told apart by their powers and the phases of their partials, and F0 that follows them.
+
+A filter that knows F0 only roughly leaves something of every voice in the others, and a track that follows such a voice
+is led astray by them, most of all where voices sing in octaves. So steady voices are listened to again once they have
+been told apart by the coherent filter, which needs no mask where they share a bin.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ..axes import Images_NMFT, Power_NFT, Spectrum_MFT
+from ..coherent import LONG, SHORT, coherent, measured_coherence
+from ..config import VoicesConfig
+from ..dsp.divergence import EPS
+from ..pitch.refine import RefineConfig, Refined, refined
+from ..pitch.tracks import Track
+from ..wiener import at_half_steps, extended
+from .singing import WAVERING
+from .spectra import Analysis
+
+USUAL = RefineConfig()
+"""How freely a track follows a voice that was masked."""
+
+APART = RefineConfig(smooth_frames=1, reluctance=0.0)
+"""How freely it follows one that was told apart: what is heard is that voice."""
+
+
+def told_apart(
+    x_MS: Tensor,
+    start: int,
+    tracks: list[Track],
+    lambda_NFT: Power_NFT,
+    analysis: Analysis,
+    config: VoicesConfig,
+    steady: float,
+) -> tuple[Images_NMFT, Analysis]:
+    """Return the images of all voices and, last, of the background, and how the recording was looked at for them.
+
+    Parameters
+    ----------
+    x_MS, start
+        A stretch of the recording, whose power has a mean of 1, and its first sample there.
+    tracks
+        F0 for the phases of partials.
+    lambda_NFT
+        Powers of the voices and of the background in the analysed bins.
+    analysis, config
+        How the recording is looked at.
+    steady
+        How steady the voices are: the partials of steady ones are heard as one sinusoid for longer, in more frames.
+    """
+    around, look = (LONG, analysis.finer) if steady > WAVERING else (SHORT, analysis)
+    X_MFT = look.stft(x_MS)
+    if look is not analysis:
+        lambda_NFT = at_half_steps(lambda_NFT, X_MFT.shape[-1])
+    full_NFT = extended(lambda_NFT, look.stft.bins)
+    low_hz = look.bins_hz[look.bins_hz < config.coherent_band_hz]
+    combs_NRFT = look.combs(tracks, start, x_MS.shape[-1])[:, :, : len(low_hz)]
+    share_F = measured_coherence(X_MFT, full_NFT, combs_NRFT, low_hz, around)
+    return coherent(X_MFT, full_NFT, combs_NRFT, share_F, around=around), look
+
+
+def listened_again(
+    x_MS: Tensor,
+    start: int,
+    tracks: list[Track],
+    lambda_NFT: Power_NFT,
+    analysis: Analysis,
+    config: VoicesConfig,
+    steady: float,
+) -> list[Refined]:
+    """Return the tracks after each has followed its own voice as it is told apart; parameters as there."""
+    images_NMFT, look = told_apart(x_MS, start, tracks, lambda_NFT, analysis, config, steady)
+    images_NMFT = images_NMFT[: len(tracks)]
+    alone_NFT = images_NMFT[:, loudest(images_NMFT.sum(0)), : look.bins]
+    power_NFT = alone_NFT.abs() ** 2
+    share_NFT = power_NFT / power_NFT.sum(0).clamp_min(EPS)
+    return followed(tracks, alone_NFT, share_NFT, start, x_MS.shape[-1], look, APART)
+
+
+def followed(
+    tracks: list[Track],
+    alone_NFT: Tensor,
+    share_NFT: Power_NFT,
+    start: int,
+    samples: int,
+    analysis: Analysis,
+    config: RefineConfig = USUAL,
+) -> list[Refined]:
+    """Return every track as its voice, heard alone in a stretch, moves it.
+
+    Parameters
+    ----------
+    tracks
+        F0 of the voices.
+    alone_NFT, share_NFT
+        Spectra of the voices in the analysed bins, and their shares of the recording's power there.
+    start, samples
+        Where the stretch begins in the recording, and its length.
+    analysis
+        How it is looked at.
+    config
+        How freely the tracks move.
+    """
+    coarse, rate = analysis.coarse, analysis.sample_rate / analysis.decimation
+    whole_NFT = pad(alone_NFT, (0, 0, 0, coarse.bins - analysis.bins))
+    alone_NS = coarse.inverse(whole_NFT, -(-samples // analysis.decimation))
+    heard = start / analysis.sample_rate, rate
+    grid = float(analysis.bins_hz[1]), coarse.hop_samples / rate
+    return [
+        refined(track, alone_S, *heard, share_FT, *grid, config)
+        for track, alone_S, share_FT in zip(tracks, alone_NS, share_NFT, strict=True)
+    ]
+
+
+def loudest(X_MFT: Spectrum_MFT) -> int:
+    """Return which channel is loudest: it has the clearest phase."""
+    return int((X_MFT.abs() ** 2).mean((1, 2)).argmax())
+
+
+__all__ = ["followed", "listened_again", "loudest", "told_apart"]
