@@ -59,7 +59,7 @@ FALL_HZ = 400.0
 STEP = 0.4
 """Exponent of the first step of a filter or noise along its pull, where the pull is all its own."""
 
-WIDE_HZ = 125.0
+WIDE_HZ = 31.25
 """Where single bins are not looked at, the rounds see so much of the spectrum at once: bands are wider by far there."""
 
 TRACT_BANDS = 96
