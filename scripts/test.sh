@@ -3,7 +3,7 @@
 set -eu
 here=$(dirname "$0")
 # Recorded voices are built from sources; without a compiler their tests are skipped.
-sh "$here/setup.sh" test,recorded 2>/dev/null || sh "$here/setup.sh" test
+sh "$here/setup.sh" test,recorded || { echo "Without recorded voices, then." >&2 && sh "$here/setup.sh" test; }
 # One test looks at the report in a browser; without one it is skipped.
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 ||
