@@ -176,15 +176,14 @@ def _refined(
     """Return the tracks after each has followed its own voice, as the model hears it, through the whole recording.
 
     The first follow the phases of its partials, the second are its pitch to be reported. The number says how steady the
-    voices then are. Where a fit and the network separate together, the network listens alone: it hears where a voice is
-    as well as both do, and sooner; and where voices are steady, they are then listened to again.
+    voices then are; where they are steady, they are listened to again. Where a fit and the network separate together,
+    the network listens alone: it hears where a voice is as well as both do, and sooner.
     """
     analysis = Analysis.of(recording.sample_rate, config)
     cuts = stretches(recording, len(tracks), options, config)
     progress = Progress("refine", len(cuts), on_progress)
-    times = 1
     if options.model == "both":
-        options, times = replace(options, model="network"), config.listened
+        options = replace(options, model="network")
     reported, steady = tracks, []
     for number, cut in enumerate(cuts):
         x_MS = cut.samples(recording)
@@ -202,7 +201,7 @@ def _refined(
             exact = [each.exact for each in moved]
             lines_NRFT = analysis.combs(exact, *here, WHOLE)
             steady.append(steadiness(X_MFT, lambda_NFT, lines_NRFT, analysis.bins_hz))
-            for _ in range(1, times if wavering(steady[-1]) < 0.5 else 1):
+            for _ in range(1, config.listened if wavering(steady[-1]) < 0.5 else 1):
                 scaled = x_MS / level.sqrt(), cut.read_start
                 moved = listened_again(*scaled, exact, lambda_NFT, analysis, config, steady[-1])
                 exact = [each.exact for each in moved]
