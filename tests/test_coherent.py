@@ -144,6 +144,17 @@ def test_sinusoids_that_follow_their_f0_are_nearly_all_coherent():
     assert (measured_coherence(X, lambda_NFT, combs, bins_hz())[low] > 0.6).all()
 
 
+def test_few_neighbourhoods_tell_the_share_that_all_of_them_do(monkeypatch):
+    """Also where little was heard and they are doubted: each stands for those between."""
+    X, combs, lambda_NFT, _ = scene(samples=64000)
+    X = X + 0.3 * X.abs().mean() * STFT(torch.randn(1, 64000, generator=torch.Generator().manual_seed(0))) / 20
+    monkeypatch.setattr("partbook.coherent.ASKED", 10**9)
+    by_all = measured_coherence(X, lambda_NFT, combs, bins_hz())
+    monkeypatch.setattr("partbook.coherent.ASKED", 500)
+    by_few = measured_coherence(X, lambda_NFT, combs, bins_hz())
+    assert (by_few - by_all).abs().max() < 0.05 and (by_few != by_all).any()
+
+
 def test_noise_is_hardly_coherent():
     _, combs, lambda_NFT, _ = scene(samples=64000)
     noise = torch.randn(1, 64000, generator=torch.Generator().manual_seed(0))

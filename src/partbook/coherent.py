@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
+from torch.nn.functional import max_pool2d, pad
 
 from .axes import Images_NMFT, Power_NFT, Spectrum_MFT
 from .dsp.divergence import EPS
@@ -64,6 +65,9 @@ class Around:
 
 SHORT, LONG = Around(2, 0.17), Around(6, 0.135)
 """Half a window to either side where four frames make a window, and three quarters of one where eight do."""
+
+ASKED = 8_000
+"""Of a voice at most about so many neighbourhoods are looked at, evenly spaced; each stands for those between."""
 
 DOUBTED = 100
 """So many neighbourhoods that show nothing but chance are heard beside those of a band."""
@@ -137,14 +141,17 @@ def measured_coherence(
     for share_FT, combs_RFT in zip(shares_NFT, combs_NRFT, strict=False):
         power_RFT = combs_RFT.abs() ** 2
         nearest_FT = power_RFT.argmax(0)
-        f_L, t_L = torch.nonzero((share_FT > ALONE) & (power_RFT.amax(0) > AT_PARTIAL), as_tuple=True)
+        there_FT = (share_FT > ALONE) & (power_RFT.amax(0) > AT_PARTIAL)
+        there_L2 = torch.nonzero(there_FT)
+        every = max(1, round(len(there_L2) / ASKED))
+        f_L, t_L = there_L2[::every].unbind(1)
         pattern_LD = _neighbourhoods(combs_RFT, f_L, t_L, nearest_FT[f_L, t_L], around.frames)
         first_L = torch.zeros_like(f_L)
         x_MLD = torch.stack([_neighbourhoods(X_FT[None], f_L, t_L, first_L, around.frames) for X_FT in X_MFT[:, :bins]])
         along_L = (pattern_LD.conj() * x_MLD).sum(-1).abs().square().sum(0) / pattern_LD.abs().square().sum(-1)
         whole_L = x_MLD.abs().square().sum((0, 2)).clamp_min(EPS)
-        explained_F.index_add_(0, f_L, along_L / whole_L)
-        heard_F.index_add_(0, f_L, torch.ones_like(whole_L))
+        explained_F.index_add_(0, f_L, every * along_L / whole_L)
+        heard_F.index_add_(0, f_L, torch.full_like(whole_L, every))
     edges_hz = torch.tensor(EDGES_HZ)
     band_F = torch.bucketize(bins_hz, edges_hz[1:-1])
     explained, heard = (torch.zeros(len(EDGES_HZ) - 1).index_add_(0, band_F, each) for each in (explained_F, heard_F))
@@ -173,7 +180,7 @@ def steadiness(
 
 def _neighbourhoods(x_RFT: Tensor, f_L: Tensor, t_L: Tensor, r_L: Tensor, reach: int) -> Complex[Tensor, "L D"]:
     """Return the neighbourhoods of some bins, zero beyond the ends."""
-    padded = torch.nn.functional.pad(x_RFT, (reach, reach, REACH_BINS, REACH_BINS))
+    padded = pad(x_RFT, (reach, reach, REACH_BINS, REACH_BINS))
     shifts = itertools.product(range(2 * REACH_BINS + 1), range(2 * reach + 1))
     return torch.stack([padded[r_L, f_L + i, t_L + j] for i, j in shifts], -1)
 
@@ -197,16 +204,17 @@ def _images(
     # Unknown amplitudes have unit variance: the centre's gain goes into the patterns, the noise whitens both.
     # Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
     size = (2 * REACH_BINS + 1, 2 * reach + 1)
-    around_FT = torch.nn.functional.max_pool2d(rest_FT[None], size, 1, (REACH_BINS, reach))[0]
+    around_FT = max_pool2d(rest_FT[None], (size[0], 1), 1, (REACH_BINS, 0))
+    around_FT = max_pool2d(around_FT, (1, size[1]), 1, (0, reach))[0]
     whitener_FT = torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt()
     pattern_PFT = combs_NRFT.reshape(partials, bins, frames) * whitener_FT
     gain_PFT = gain_NFT.repeat_interleave(interleaved, 0)
     # The whitener of a bin is the same in every neighbourhood, so that all sums over neighbourhoods are moving sums.
     gram_PPFT = torch.zeros(partials, partials, bins, frames, dtype=X_MFT.dtype)
     for p in range(partials):
-        for q in range(p + 1):
+        for q in range(p):
             gram_PPFT[p, q] = _around(pattern_PFT[p].conj() * pattern_PFT[q], reach) * (gain_PFT[p] * gain_PFT[q])
-        gram_PPFT[p, p] += 1
+        gram_PPFT[p, p] = _around(pattern_PFT[p].abs().square(), reach) * gain_PFT[p].square() + 1
     target_PMFT = _around(pattern_PFT.conj()[:, None] * (X_MFT * whitener_FT), reach) * gain_PFT[:, None]
     amplitude_PML = solve_positive(gram_PPFT.flatten(2), target_PMFT.flatten(2))
 
@@ -221,11 +229,22 @@ def _images(
 
 def _around(x: Tensor, reach: int) -> Tensor:
     """Return (…, F, T): the sum over every value's neighbourhood, zero beyond the ends."""
-    bins, frames = x.shape[-2:]
-    rows = torch.nn.functional.pad(x, (0, 0, REACH_BINS, REACH_BINS))
-    x = sum(rows[..., i : i + bins, :] for i in range(2 * REACH_BINS + 1))
-    columns = torch.nn.functional.pad(x, (reach, reach))
-    return sum(columns[..., j : j + frames] for j in range(2 * reach + 1))
+    padded = pad(x, (reach, reach, REACH_BINS, REACH_BINS))
+    return _moving_sum(_moving_sum(padded, 2 * REACH_BINS + 1, -2), 2 * reach + 1, -1)
+
+
+def _moving_sum(x: Tensor, count: int, dim: int) -> Tensor:
+    """Return the sums of so many neighbours along an axis, from sums of 1, 2, 4 … of them."""
+    length, first, width = x.shape[dim] - count + 1, 0, 1
+    total = None
+    while True:
+        if count & width:
+            part = x.narrow(dim, first, length)
+            total, first = part if total is None else total + part, first + width
+        if 2 * width > count:
+            return total
+        size = x.shape[dim] - width
+        x, width = x.narrow(dim, 0, size) + x.narrow(dim, width, size), 2 * width
 
 
 def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M L"]) -> Complex[Tensor, "P M L"]:

@@ -54,7 +54,7 @@ def test_frames_without_a_voice_stay_without():
     track.f0_hz[200:300] = 0.0
     alone_NFT = ANALYSIS.stft(voice_S)[None, : ANALYSIS.bins]
     (moved,) = followed([track], alone_NFT, torch.ones(alone_NFT.shape), 0, len(voice_S), ANALYSIS, APART)
-    for each in moved:
+    for each in (moved.exact, moved.reported):
         assert np.array_equal(each.f0_hz == 0, track.f0_hz == 0) and np.isfinite(each.f0_hz).all()
 
 
@@ -96,6 +96,16 @@ def test_voices_in_octaves_are_told_apart_better_when_they_are_listened_to_again
     assert reached[1] - reached[0] > 0.4 * (reached[2] - reached[0]) > 0.5
     for track, before, truth in zip(again, told, exact, strict=True):
         assert np.abs(cents_between(track, truth)).mean() < 0.7 * np.abs(cents_between(before, truth)).mean()
+
+
+def test_where_no_whole_images_are_wanted_the_analysed_bins_of_them_are_the_same(octave):
+    voices_NS, exact, _ = octave
+    lambda_NFT, gain = powers(voices_NS)
+    narrow = replace(ANALYSIS, bins=ANALYSIS.bins * 3 // 4)
+    heard = voices_NS.sum(0)[None] * gain, 0, exact, lambda_NFT[:, : narrow.bins], narrow, VoicesConfig(), 1.0
+    (whole, look), (low, _) = told_apart(*heard), told_apart(*heard, whole=False)
+    assert low.shape[2] == look.bins < whole.shape[2]
+    assert torch.allclose(low, whole[:, :, : look.bins], atol=1e-5)
 
 
 def test_steady_voices_are_heard_in_more_frames_and_longer(octave):

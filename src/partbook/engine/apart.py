@@ -7,6 +7,8 @@ been told apart by the coherent filter, which needs no mask where they share a b
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -35,6 +37,8 @@ def told_apart(
     analysis: Analysis,
     config: VoicesConfig,
     steady: float,
+    *,
+    whole: bool = True,
 ) -> tuple[Images_NMFT, Analysis]:
     """Return the images of all voices and, last, of the background, and how the recording was looked at for them.
 
@@ -50,16 +54,20 @@ def told_apart(
         How the recording is looked at.
     steady
         How steady the voices are: the partials of steady ones are heard as one sinusoid for longer, in more frames.
+    whole
+        Return all bins of their images, else the analysed ones.
     """
     around, look = (LONG, analysis.finer) if steady > WAVERING else (SHORT, analysis)
     X_MFT = look.stft(x_MS)
     if look is not analysis:
         lambda_NFT = at_half_steps(lambda_NFT, X_MFT.shape[-1])
-    full_NFT = extended(lambda_NFT, look.stft.bins)
+    if whole:
+        lambda_NFT = extended(lambda_NFT, look.stft.bins)
+    X_MFT = X_MFT[:, : lambda_NFT.shape[1]]
     low_hz = look.bins_hz[look.bins_hz < config.coherent_band_hz]
     combs_NRFT = look.combs(tracks, start, x_MS.shape[-1])[:, :, : len(low_hz)]
-    share_F = measured_coherence(X_MFT, full_NFT, combs_NRFT, low_hz, around)
-    return coherent(X_MFT, full_NFT, combs_NRFT, share_F, around=around), look
+    share_F = measured_coherence(X_MFT, lambda_NFT, combs_NRFT, low_hz, around)
+    return coherent(X_MFT, lambda_NFT, combs_NRFT, share_F, around=around), look
 
 
 def listened_again(
@@ -71,13 +79,18 @@ def listened_again(
     config: VoicesConfig,
     steady: float,
 ) -> list[Refined]:
-    """Return the tracks after each has followed its own voice as it is told apart; parameters as there."""
-    images_NMFT, look = told_apart(x_MS, start, tracks, lambda_NFT, analysis, config, steady)
-    images_NMFT = images_NMFT[: len(tracks)]
-    alone_NFT = images_NMFT[:, loudest(images_NMFT.sum(0)), : look.bins]
+    """Return the tracks after each has followed its own voice as it is told apart; parameters as there.
+
+    One channel is enough, best the clearest; of several the first is heard.
+    """
+    # Partials above are not asked.
+    config = replace(config, coherent_band_hz=min(config.coherent_band_hz, APART.edge_hz))
+    images_NMFT, look = told_apart(x_MS, start, tracks, lambda_NFT, analysis, config, steady, whole=False)
+    # Frames between those of the analysis helped to tell the voices apart; to hear them it takes no more than its own.
+    alone_NFT = images_NMFT[: len(tracks), 0, :, :: analysis.stft.hop_samples // look.stft.hop_samples]
     power_NFT = alone_NFT.abs() ** 2
     share_NFT = power_NFT / power_NFT.sum(0).clamp_min(EPS)
-    return followed(tracks, alone_NFT, share_NFT, start, x_MS.shape[-1], look, APART)
+    return followed(tracks, alone_NFT, share_NFT, start, x_MS.shape[-1], analysis, APART)
 
 
 def followed(

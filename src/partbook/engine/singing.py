@@ -97,9 +97,8 @@ def sung_power(
     comb_NFT = combs_NRFT.sum(1).abs().square()
     heard = (power_FT / level)[None], comb_NFT[None], f0_hz[None], bins_hz
     said = (singer or trained())(*heard, low_precision=low_precision_pays())[-1]
-    voiced_NFT, background_FT = said.voiced()[0], said.background()[0].expand_as(power_FT)
-    voices_NFT = voiced_NFT + NOISE_SHARE * (said.power()[0] - voiced_NFT)
-    return level * torch.cat([voices_NFT, BACKGROUND_SHARE * background_FT[None]])
+    background_FT = said.background()[0].expand_as(power_FT)
+    return level * torch.cat([said.power(NOISE_SHARE)[0], BACKGROUND_SHARE * background_FT[None]])
 
 
 def lasting(

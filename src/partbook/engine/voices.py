@@ -137,8 +137,8 @@ def separate_stretch(
     scaled_MS = x_MS / level.sqrt()
     images, look = told_apart(scaled_MS, start, exact or tracks, lambda_NFT, analysis, config, steady)
     images, background = images.tensor_split([len(tracks)])
-    images = images + config.shared_background / len(tracks) * background
-    return look.stft.inverse(images * level.sqrt(), samples)
+    images += config.shared_background / len(tracks) * background
+    return look.stft.inverse(images, samples) * level.sqrt()
 
 
 def _powers(
@@ -196,13 +196,14 @@ def _refined(
             drawn = replace(options, seed=options.seed + number)
             lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
             share_NFT = masks(lambda_NFT)[:-1]
-            alone_NFT = share_NFT * X_MFT[loudest(X_MFT)] / level.sqrt()
+            clearest = loudest(X_MFT)
+            alone_NFT = share_NFT * X_MFT[clearest] / level.sqrt()
             moved = followed(tracks, alone_NFT, share_NFT, *here, analysis)
             exact = [each.exact for each in moved]
             lines_NRFT = analysis.combs(exact, *here, WHOLE)
             steady.append(steadiness(X_MFT, lambda_NFT, lines_NRFT, analysis.bins_hz))
             for _ in range(1, config.listened if wavering(steady[-1]) < 0.5 else 1):
-                scaled = x_MS / level.sqrt(), cut.read_start
+                scaled = x_MS[[clearest]] / level.sqrt(), cut.read_start
                 moved = listened_again(*scaled, exact, lambda_NFT, analysis, config, steady[-1])
                 exact = [each.exact for each in moved]
             inside_s = cut.start / recording.sample_rate, cut.stop / recording.sample_rate

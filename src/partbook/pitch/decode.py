@@ -161,11 +161,12 @@ def _best_path(
     back = np.empty((frames, voices, *shape), np.uint8)
     for t in range(1, frames):
         for voice in range(voices):
-            # Voices before, the state moved from, the state moved to, voices after.
-            aside = (count + 1) ** voice, count + 1, 1, (count + 1) ** (voices - 1 - voice)
-            moved = score.reshape(aside) - moving[t - 1, voice][:, :, None]
-            back[t, voice] = moved.argmax(1).reshape(shape)
-            score = moved.max(1).reshape(shape)
+            # First the state moved from, which the best is taken of; then voices before, the state moved to, and voices
+            # after.
+            before = score.reshape((count + 1) ** voice, count + 1, 1, -1).swapaxes(0, 1)
+            moved = (before - moving[t - 1, voice][:, None, :, None]).reshape(count + 1, -1)
+            back[t, voice] = moved.argmax(0).reshape(shape)
+            score = moved.max(0).reshape(shape)
         score = score + company[t]
     path = np.empty((frames, voices), int)
     state = list(np.unravel_index(score.argmax(), shape))

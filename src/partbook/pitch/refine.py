@@ -24,8 +24,9 @@ choir's partials, in a room, wander more than its period.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -81,19 +82,25 @@ class RefineConfig:
     period_certainty: float = 0.02
 
 
-class Refined(NamedTuple):
+@dataclass(frozen=True)
+class Refined:
     """A track moved in two ways.
 
     Attributes
     ----------
     exact
         To where the partials turn least: for their phases.
-    reported
-        By that and by the period of the voice: its pitch.
+    report
+        Returns :attr:`reported`.
     """
 
     exact: Track
-    reported: Track
+    report: Callable[[], Track]
+
+    @cached_property
+    def reported(self) -> Track:
+        """The track moved by that and by the period of the voice, which is looked for only then: its pitch."""
+        return self.report()
 
 
 def refined(
@@ -122,7 +129,7 @@ def refined(
     stop_s = start_s + len(alone_S) / sample_rate
     inside = (track.times_s >= start_s) & (track.times_s < stop_s) & (track.f0_hz > 0)
     if inside.sum() < 3:
-        return Refined(track, track)
+        return Refined(track, lambda: track)
     times_s, f0_hz = track.times_s[inside] - start_s, track.f0_hz[inside]
     apart = max(1, round(0.5 * track.step_s * sample_rate))
     turning_PT = _turning(times_s, f0_hz, alone_S, sample_rate, apart)
@@ -141,12 +148,15 @@ def refined(
         f0_hz[inside] = 2 ** (_settled(given_cents, errors_cents, certainty, goes_on, config.stiffness * finer) / 1200)
         return replace(track, f0_hz=f0_hz)
 
-    period_cents, repeats = period_errors(times_s, f0_hz, alone_S, sample_rate)
-    odds = repeats**2 / (1 - repeats.clip(0, 0.999) ** 2)
-    period_certainty = config.period_certainty / finer * odds
-    both = np.maximum(certainty, HEARD) + period_certainty
-    both_cents = (np.maximum(certainty, HEARD) * errors_cents + period_certainty * period_cents) / both
-    return Refined(moved(errors_cents, certainty), moved(both_cents, certainty + period_certainty))
+    def report() -> Track:
+        period_cents, repeats = period_errors(times_s, f0_hz, alone_S, sample_rate)
+        odds = repeats**2 / (1 - repeats.clip(0, 0.999) ** 2)
+        period_certainty = config.period_certainty / finer * odds
+        both = np.maximum(certainty, HEARD) + period_certainty
+        both_cents = (np.maximum(certainty, HEARD) * errors_cents + period_certainty * period_cents) / both
+        return moved(both_cents, certainty + period_certainty)
+
+    return Refined(moved(errors_cents, certainty), report)
 
 
 def finer_in_glides(track: Track, finer: Track) -> Track:
@@ -176,11 +186,11 @@ def _turning(times_s: np.ndarray, f0_hz: np.ndarray, alone_S: Tensor, sample_rat
     centre = torch.from_numpy(np.round(times_s * sample_rate).astype(int))
     # Frames begin so many samples later in the signal padded by half a window and the distance on either side.
     after, before = centre + 2 * apart, centre
-    turning = []
-    for k in range(1, PARTIALS + 1):
-        turned = (-k * phi).remainder(2 * torch.pi).float()
-        demodulated = torch.nn.functional.pad(torch.polar(alone_S, turned), (half + apart, half + apart))
-        framed = demodulated.unfold(0, 2 * half, 1)
+    turn_S = torch.polar(torch.ones_like(alone_S), (-phi).remainder(2 * torch.pi).float())
+    demodulated_S, turning = alone_S.to(turn_S.dtype), []
+    for _ in range(PARTIALS):
+        demodulated_S = demodulated_S * turn_S
+        framed = torch.nn.functional.pad(demodulated_S, (half + apart, half + apart)).unfold(0, 2 * half, 1)
         turning.append((framed[after] @ window) * (framed[before] @ window).conj())
     return torch.stack(turning)
 
