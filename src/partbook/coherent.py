@@ -102,14 +102,13 @@ def coherent(
     around
         How far in time a partial is heard as one sinusoid.
     """
-    images = masks(lambda_NFT)[:, None] * X_MFT
+    images = _times(masks(lambda_NFT)[:, None], X_MFT)
     bins, frames = combs_NRFT.shape[-2:]
     for t0 in range(0, frames, frames_at_once):
         t1 = min(frames, t0 + frames_at_once)
         a, b = max(0, t0 - around.frames), min(frames, t1 + around.frames)
         near = X_MFT[:, :bins, a:b], lambda_NFT[:, :bins, a:b], combs_NRFT[..., a:b]
-        solved = _images(*near, share_F, around.frames)
-        images[:, :, :bins, t0:t1] = solved[..., t0 - a : t1 - a]
+        images[:, :, :bins, t0:t1] = _images(*near, share_F, around.frames, slice(t0 - a, t1 - a))
     return images
 
 
@@ -139,7 +138,7 @@ def measured_coherence(
     shares_NFT = masks(lambda_NFT[:, :bins])
     explained_F, heard_F = torch.zeros(bins), torch.zeros(bins)
     for share_FT, combs_RFT in zip(shares_NFT, combs_NRFT, strict=False):
-        power_RFT = combs_RFT.abs() ** 2
+        power_RFT = _power(combs_RFT)
         nearest_FT = power_RFT.argmax(0)
         there_FT = (share_FT > ALONE) & (power_RFT.amax(0) > AT_PARTIAL)
         there_L2 = torch.nonzero(there_FT)
@@ -148,8 +147,8 @@ def measured_coherence(
         pattern_LD = _neighbourhoods(combs_RFT, f_L, t_L, nearest_FT[f_L, t_L], around.frames)
         first_L = torch.zeros_like(f_L)
         x_MLD = torch.stack([_neighbourhoods(X_FT[None], f_L, t_L, first_L, around.frames) for X_FT in X_MFT[:, :bins]])
-        along_L = (pattern_LD.conj() * x_MLD).sum(-1).abs().square().sum(0) / pattern_LD.abs().square().sum(-1)
-        whole_L = x_MLD.abs().square().sum((0, 2)).clamp_min(EPS)
+        along_L = _power((pattern_LD.conj() * x_MLD).sum(-1)).sum(0) / _power(pattern_LD).sum(-1)
+        whole_L = _power(x_MLD).sum((0, 2)).clamp_min(EPS)
         explained_F.index_add_(0, f_L, every * along_L / whole_L)
         heard_F.index_add_(0, f_L, torch.full_like(whole_L, every))
     edges_hz = torch.tensor(EDGES_HZ)
@@ -191,13 +190,16 @@ def _images(
     combs_NRFT: Complex[Tensor, "V R F T"],
     share_F: Float[Tensor, " F"],
     reach: int,
+    inner: slice,
 ) -> Images_NMFT:
+    """Return the images in the inner frames; those around them are but neighbours."""
     voices, interleaved, bins, frames = combs_NRFT.shape
     partials = voices * interleaved
-    power_NFT = (combs_NRFT.abs() ** 2).sum(1)
+    power_NRFT = _power(combs_NRFT)
+    power_NFT = power_NRFT.sum(1)
     coherent_NFT = lambda_NFT[:voices] * share_F[:, None]
     # The gain of a comb, floored where the comb has no energy to lend: there the diagonal explains the bin.
-    gain_NFT = (coherent_NFT / (power_NFT + 1e-3 * power_NFT.amax().clamp_min(EPS))).sqrt()
+    gain_NFT = (coherent_NFT / (power_NFT + 1e-3 * power_NFT.amax().clamp_min(EPS))).sqrt()[..., inner]
     diagonal_NFT = torch.cat([lambda_NFT[:voices] - coherent_NFT, lambda_NFT[voices:]]) + EPS
     rest_FT = diagonal_NFT.sum(0)
 
@@ -207,29 +209,42 @@ def _images(
     around_FT = max_pool2d(rest_FT[None], (size[0], 1), 1, (REACH_BINS, 0))
     around_FT = max_pool2d(around_FT, (1, size[1]), 1, (0, reach))[0]
     whitener_FT = torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt()
-    pattern_PFT = combs_NRFT.reshape(partials, bins, frames) * whitener_FT
+    pattern_PFT = _times(whitener_FT, combs_NRFT.reshape(partials, bins, frames))
+    white_PFT = whitener_FT.square() * power_NRFT.reshape(partials, bins, frames)
     gain_PFT = gain_NFT.repeat_interleave(interleaved, 0)
     # The whitener of a bin is the same in every neighbourhood, so that all sums over neighbourhoods are moving sums.
-    gram_PPFT = torch.zeros(partials, partials, bins, frames, dtype=X_MFT.dtype)
+    gram_PPFT = torch.empty(partials, partials, *gain_PFT.shape[1:], dtype=X_MFT.dtype)
     for p in range(partials):
         for q in range(p):
-            gram_PPFT[p, q] = _around(pattern_PFT[p].conj() * pattern_PFT[q], reach) * (gain_PFT[p] * gain_PFT[q])
-        gram_PPFT[p, p] = _around(pattern_PFT[p].abs().square(), reach) * gain_PFT[p].square() + 1
-    target_PMFT = _around(pattern_PFT.conj()[:, None] * (X_MFT * whitener_FT), reach) * gain_PFT[:, None]
-    amplitude_PML = solve_positive(gram_PPFT.flatten(2), target_PMFT.flatten(2))
+            product_FT = _around(pattern_PFT[p].conj() * pattern_PFT[q], reach, inner)
+            gram_PPFT[p, q] = _times(gain_PFT[p] * gain_PFT[q], product_FT)
+        gram_PPFT[p, p] = _around(white_PFT[p], reach, inner) * gain_PFT[p].square() + 1
+    heard_PMFT = _around(pattern_PFT.conj()[:, None] * _times(whitener_FT, X_MFT), reach, inner)
+    amplitude_PML = solve_positive(gram_PPFT.flatten(2), _times(gain_PFT[:, None], heard_PMFT).flatten(2))
 
-    centre_NRFT = combs_NRFT * gain_NFT[:, None]
-    amplitude_NRMFT = amplitude_PML.reshape(voices, interleaved, -1, bins, frames)
+    centre_NRFT = _times(gain_NFT[:, None], combs_NRFT[..., inner])
+    amplitude_NRMFT = amplitude_PML.reshape(voices, interleaved, -1, *gain_PFT.shape[1:])
     heard_NMFT = (amplitude_NRMFT * centre_NRFT[:, :, None]).sum(1)
-    left_MFT = X_MFT - heard_NMFT.sum(0)
-    images = (diagonal_NFT / rest_FT)[:, None] * left_MFT
+    left_MFT = X_MFT[..., inner] - heard_NMFT.sum(0)
+    images = _times((diagonal_NFT / rest_FT)[:, None, ..., inner], left_MFT)
     images[:voices] += heard_NMFT
     return images
 
 
-def _around(x: Tensor, reach: int) -> Tensor:
-    """Return (…, F, T): the sum over every value's neighbourhood, zero beyond the ends."""
-    padded = pad(x, (reach, reach, REACH_BINS, REACH_BINS))
+def _power(z: Complex[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+    """Return the squared magnitude, without taking a root on the way."""
+    return torch.view_as_real(z).square().sum(-1)
+
+
+def _times(x: Float[Tensor, "*axes"], z: Complex[Tensor, "*axes"]) -> Complex[Tensor, "*axes"]:
+    """Return the product of real and complex numbers, without making complex ones of the real."""
+    return torch.view_as_complex(x[..., None] * torch.view_as_real(z))
+
+
+def _around(x: Tensor, reach: int, inner: slice) -> Tensor:
+    """Return (…, F, T): the sum over the neighbourhood of every value in the inner frames, zero beyond the ends."""
+    missing = reach - inner.start, inner.stop + reach - x.shape[-1]
+    padded = pad(x, (*missing, REACH_BINS, REACH_BINS))
     return _moving_sum(_moving_sum(padded, 2 * REACH_BINS + 1, -2), 2 * reach + 1, -1)
 
 
@@ -265,19 +280,19 @@ def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M 
             entry = A_PPL[i, j].clone()
             for k in range(j):
                 entry -= lower[i][k] * lower[j][k].conj()
-            lower[i].append(entry * inverse_diagonal[j])
+            lower[i].append(_times(inverse_diagonal[j], entry))
     y: list[Tensor] = []
     for i in range(size):
         entry = b_PML[i].clone()
         for k in range(i):
             entry -= lower[i][k] * y[k]
-        y.append(entry * inverse_diagonal[i])
+        y.append(_times(inverse_diagonal[i], entry))
     x: list[Tensor] = [y[0]] * size
     for i in reversed(range(size)):
         entry = y[i]
         for k in range(i + 1, size):
             entry = entry - lower[k][i].conj() * x[k]
-        x[i] = entry * inverse_diagonal[i]
+        x[i] = _times(inverse_diagonal[i], entry)
     return torch.stack(x)
 
 
