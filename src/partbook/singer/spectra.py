@@ -85,23 +85,18 @@ class Spectra:
         """Return the power of the harmonics alone."""
         return _gained(self.plain_3BNFT[0], self.partial_BNGT, self.gain_BNGT)
 
-    def voiced(self) -> Float[Tensor, "B N F T"]:
-        """Return the power of the harmonics and of what surrounds them."""
-        return self._with_noise(0.0)
-
     def power(self, noise_share: float = 1.0) -> Float[Tensor, "B N F T"]:
         """Return the power of every voice, with so much of its noise."""
-        return self._power_BNFT if noise_share == 1 else self._with_noise(noise_share)
+        return self._power_BNFT if noise_share == 1 else self._with(noise_share * self.plain_3BNFT[2])
 
     @cached_property
     def _power_BNFT(self) -> Float[Tensor, "B N F T"]:
         # Asked for by the next round and by the loss.
-        return self._with_noise(1.0)
+        return self._with(self.plain_3BNFT[2])
 
-    def _with_noise(self, share: float) -> Float[Tensor, "B N F T"]:
-        lines_BNFT, loose_BNFT, noise_BNFT = self.plain_3BNFT
-        sung_BNFT = _gained(lines_BNFT + loose_BNFT, self.partial_BNGT)
-        return _gained(sung_BNFT + share * noise_BNFT if share else sung_BNFT, self.gain_BNGT)
+    def _with(self, noise_BNFT: Float[Tensor, "B N F T"]) -> Float[Tensor, "B N F T"]:
+        lines_BNFT, loose_BNFT, _ = self.plain_3BNFT
+        return _gained(_gained(lines_BNFT + loose_BNFT, self.partial_BNGT) + noise_BNFT, self.gain_BNGT)
 
     @cached_property
     def plain_3BNFT(self) -> tuple[Tensor, Tensor, Tensor]:
