@@ -228,6 +228,20 @@ def test_where_fit_and_network_separate_together_f0_is_refined_as_the_network_he
         assert not np.array_equal(heard(model, 1, 0.5), heard(model, 2, 0.5))
 
 
+def test_steady_voices_are_listened_to_again_in_the_clearest_channel(quartet, monkeypatch):
+    """Noise in the first of two channels leaves the tracks about as they are with the second alone."""
+    stems, tracks, voices = quartet
+    mixture = stems.sum(0)[: 2 * RATE]
+    noise = 0.1 * mixture.std() * np.random.default_rng(0).standard_normal(len(mixture)).astype(np.float32)
+    monkeypatch.setattr("partbook.engine.voices.steadiness", lambda *_: 0.5)
+
+    def cents(x):
+        f0 = separate_voices(recording_from_array(x, RATE), voices, f0=tracks, options=Options(model="network")).f0
+        return np.stack([1200 * np.log2(np.maximum(f0[voice.id].f0_hz, 1)) for voice in voices])
+
+    assert np.abs(cents(np.stack([noise, mixture])) - cents(mixture)).mean() < 1
+
+
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)
