@@ -170,12 +170,15 @@ def separate_recording(
 
     The roles of the microphones say whether it is one recording of voices or a session.
     """
+    from .audio.centred import centred
+    from .stems import narrowed
+
     options = options or Options()
     prepare_torch(options)
+    heard = centred(recording)
     if any(microphone.role != "mono" for microphone in recording.microphones):
         from .audio import source_names
         from .engine.session import separate_session
-        from .stems import narrowed
 
         given: dict[str, object] = {} if session is None else {"session": session}
         placed = session is not None and (session.start != "spot" or session.calibration is not None)
@@ -188,9 +191,7 @@ def separate_recording(
             raise OptionError("voices and F0 for one recording of voices", f"them for {what}")
         if options.adapt_s:
             raise OptionError("--adapt for one recording of voices", "it for a session")
-        separation = separate_session(recording, options=options, on_progress=on_progress, **given)
-        if session is not None and session.at != "all":
-            separation = narrowed(separation, session.at)
+        separation = separate_session(heard, options=options, on_progress=on_progress, **given)
     else:
         from .engine.voices import separate_voices
 
@@ -198,8 +199,9 @@ def separate_recording(
             flags = "--at, --align, --sources, --calibration, --plays and --start"
             raise OptionError(f"a session for {flags}", "voices", "--spots")
         singers, tracks = given_f0(recording, named_singers(voices), f0)
-        separation = separate_voices(recording, singers, f0=tracks, options=options, on_progress=on_progress)
-    return replace(separation, config=asdict(options) | dict(separation.config))
+        separation = separate_voices(heard, singers, f0=tracks, options=options, on_progress=on_progress)
+    separation = replace(separation, recording=recording, config=asdict(options) | dict(separation.config))
+    return separation if session is None or session.at == "all" else narrowed(separation, session.at)
 
 
 def given_f0(

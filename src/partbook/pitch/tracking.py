@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import Recording, excerpt, open_recording
+from ..audio.centred import centred
 from ..config import known_salience
 from ..ensemble import Voice, Voices, high_to_low, named_singers
 from ..errors import nearest
@@ -101,8 +102,8 @@ def track(
     known_salience(salience)
     singers = named_singers(voices)
     recording = excerpt(open_recording(source) if isinstance(source, str | Path) else source, from_s, to_s)
-    said = Messages(on_progress)
-    found, tracks = track_voices(recording, singers and high_to_low(singers), salience=salience, on_progress=said)
+    said, singers = Messages(on_progress), singers and high_to_low(singers)
+    found, tracks = track_voices(centred(recording), singers, salience=salience, on_progress=said)
     return in_recording(recording, found, tracks, said.lines)
 
 
