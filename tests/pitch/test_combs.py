@@ -21,6 +21,13 @@ def test_evidence_does_not_depend_on_the_level_of_the_recording(rng):
     assert np.allclose(evidence_of(strength), evidence_of(1e3 * strength), atol=1e-3)
 
 
+def test_evidence_does_not_depend_on_how_long_the_pauses_are(rng):
+    strength = np.sort(rng.exponential(1, (600, 6)), 1)[:, ::-1]
+    pause = np.zeros((3000, 6))
+    between = evidence_of(np.concatenate([pause, strength, pause]))[3000:3600]
+    assert np.allclose(between[70:-70], evidence_of(strength)[70:-70], atol=1e-3)
+
+
 def test_peaks_are_placed_between_the_rows():
     grid_hz = 100 * 2 ** (np.arange(60) * 20 / 1200)
     true_hz = grid_hz[30] * 2 ** (7 / 1200)

@@ -38,6 +38,16 @@ def test_level_changes_nothing(mixture):
     assert loud.likely == soft.likely
 
 
+def test_long_pauses_change_nothing(mixture):
+    pause = np.zeros(20 * RATE, mixture.dtype)
+    alone = network_candidates(recording_from_array(mixture, RATE))
+    between = network_candidates(recording_from_array(np.concatenate([pause, mixture, pause]), RATE))
+    first, frames = 20 * 125, len(alone.times_s) - 1
+    assert np.median(np.abs(between.evidence[first : first + frames, 0] - alone.evidence[:-1, 0])) < 0.1
+    assert not (between.evidence[: first - 25] > 0).any()
+    assert between.likely == alone.likely
+
+
 def test_blocks_do_not_change_what_is_heard(mixture, monkeypatch):
     whole = network_candidates(recording_from_array(mixture, RATE))
     monkeypatch.setattr(heard, "BLOCK_S", 2)

@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from ..audio import Recording
 from ..ensemble import FEWEST_VOICES, MOST_VOICES
 from ..progress import OnProgress, Progress
-from .candidates import NO_EVIDENCE, Candidates, strongest
+from .candidates import NO_EVIDENCE, Candidates, loud, strongest
 from .salience import SalienceConfig, analysis, comb_atoms, harmonic_salience
 
 BLOCK_S = 20.0
@@ -69,9 +69,10 @@ def evidence_of(strength: np.ndarray) -> np.ndarray:
     total = strength.sum(1)
     if total.max() <= 0:
         return np.full(strength.shape, NO_EVIDENCE)
-    loud = np.quantile(total, 0.8)
+    compression = SalienceConfig.compression
+    level = loud(total ** (1 / compression)) ** compression
     passage = uniform_filter1d(total, 125, mode="nearest")
-    level = np.sqrt(loud * np.maximum(passage, 1e-3 * loud)) + 1e-12
+    level = np.sqrt(level * np.maximum(passage, 1e-3 * level)) + 1e-12
     return np.where(strength > 0, np.log(np.maximum(strength, 1e-9) / (THRESHOLD * level[:, None])), NO_EVIDENCE)
 
 

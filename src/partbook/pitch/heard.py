@@ -20,7 +20,7 @@ from ..dsp.precision import low_precision_pays
 from ..ensemble import MOST_VOICES
 from ..progress import OnProgress, Progress
 from ..zoo import load
-from .candidates import NO_EVIDENCE, Candidates, strongest
+from .candidates import NO_EVIDENCE, Candidates, loud, strongest
 from .network import SalienceNetwork, network_of, spectral_features
 
 MODEL = "pitch"
@@ -34,10 +34,6 @@ PIECE_FRAMES = 500
 
 LEAST_FRAMES = 8
 """Fewer frames are judged in full precision: some kernels in bfloat16 cannot do with a single column."""
-
-LOUD_QUANTILE = 0.8
-"""The level of a recording is that of its seconds at this quantile."""
-
 
 SCALE, BIAS = 0.8, 2.2
 """Evidence is ``SCALE * (logit + BIAS)``: the network does not know that voices are expected, the decoder does."""
@@ -82,13 +78,13 @@ def hear(
 
 
 def loudness(recording: Recording) -> float:
-    """Return the RMS (power summed over channels) of the louder seconds of a recording; 0 for silence."""
+    """Return the RMS (power summed over channels) of the louder seconds of a recording; 0 if all is silent."""
     rate = recording.sample_rate
     power = [
         float((recording.read(a, min(recording.length, a + rate)).astype(np.float64) ** 2).sum(0).mean())
         for a in range(0, recording.length, rate)
     ]
-    return math.sqrt(np.quantile(power, LOUD_QUANTILE)) if power else 0.0
+    return math.sqrt(loud(np.array(power)))
 
 
 def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: int, level: float) -> Tensor:
