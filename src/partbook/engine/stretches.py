@@ -26,6 +26,10 @@ class Stretch:
         """Return the samples (M, S), context included."""
         return torch.from_numpy(np.ascontiguousarray(recording.read(self.read_start, self.read_stop), np.float32))
 
+    def inner(self, x_MS: Tensor) -> Tensor:
+        """Return what it answers for of its samples."""
+        return x_MS[..., self.start - self.read_start : self.stop - self.read_start]
+
 
 def stretches(recording: Recording, voices: int, options: Options, config: VoicesConfig) -> list[Stretch]:
     """Cut a recording into stretches that fit into the memory."""

@@ -176,15 +176,15 @@ def _refined(
     """Return the tracks after each has followed its own voice, as the model hears it, through the whole recording.
 
     The first follow the phases of its partials, the second are its pitch to be reported. The number says how steady the
-    voices then are; where they are steady, they are listened to again. Where a fit and the network separate together,
-    the network listens alone: it hears where a voice is as well as both do, and sooner.
+    voices then are, pauses not counted; where they are steady, they are listened to again. Where a fit and the network
+    separate together, the network listens alone: it hears where a voice is as well as both do, and sooner.
     """
     analysis = Analysis.of(recording.sample_rate, config)
     cuts = stretches(recording, len(tracks), options, config)
     progress = Progress("refine", len(cuts), on_progress)
     if options.model == "both":
         options = replace(options, model="network")
-    reported, steady = tracks, []
+    reported, steady, energy = tracks, [], []
     for number, cut in enumerate(cuts):
         x_MS = cut.samples(recording)
         here = cut.read_start, x_MS.shape[-1]
@@ -202,6 +202,7 @@ def _refined(
             exact = [each.exact for each in moved]
             lines_NRFT = analysis.combs(exact, *here, WHOLE)
             steady.append(steadiness(X_MFT, lambda_NFT, lines_NRFT, analysis.bins_hz))
+            energy.append(float(cut.inner(x_MS).square().sum()))
             for _ in range(1, config.listened if wavering(steady[-1]) < 0.5 else 1):
                 scaled = x_MS[[clearest]] / level.sqrt(), cut.read_start
                 moved = listened_again(*scaled, exact, lambda_NFT, analysis, config, steady[-1])
@@ -210,7 +211,7 @@ def _refined(
             tracks = [_between(old, new, *inside_s) for old, new in zip(tracks, exact, strict=True)]
             reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
         progress.step()
-    return tracks, reported, float(np.mean(steady or [1.0]))
+    return tracks, reported, float(np.average(steady, weights=energy)) if any(energy) else 1.0
 
 
 def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
