@@ -170,7 +170,7 @@ def separate_recording(
 
     The roles of the microphones say whether it is one recording of voices or a session.
     """
-    from .audio.centred import centred
+    from .audio.conditioning import centred
     from .stems import narrowed
 
     options = options or Options()

@@ -247,6 +247,24 @@ def test_steady_voices_are_listened_to_again_in_the_clearest_channel(quartet, mo
     assert np.abs(cents(np.stack([noise, mixture])) - cents(mixture)).mean() < 1
 
 
+def test_f0_is_refined_alike_however_loud_it_is_elsewhere(quartet):
+    stems, tracks, voices = quartet
+    soft = stems.sum(0)
+    after = np.concatenate([soft, np.zeros_like(soft), 300 * soft, 300 * soft])
+    held = {
+        id: replace(track, times_s=np.append(track.times_s, 16.0), **{
+            field: np.append(getattr(track, field), getattr(track, field)[-1]) for field in ("f0_hz", "confidence")
+        })
+        for id, track in tracks.items()
+    }  # fmt: skip
+
+    def cents(x, f0):
+        found = separate_voices(recording_from_array(x / 100, RATE), voices, f0=f0, options=Options(model="network")).f0
+        return [1200 * np.log2(np.maximum(found[voice.id].at(np.arange(0.1, 3.9, 0.01)).f0_hz, 1)) for voice in voices]
+
+    assert np.abs(np.subtract(cents(soft, tracks), cents(after, held))).mean() < 1
+
+
 def test_blocks_meet_without_a_seam(quartet, monkeypatch):
     stems, tracks, voices = quartet
     x = stems.sum(0)

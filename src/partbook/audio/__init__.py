@@ -2,9 +2,9 @@
 
 :mod:`~partbook.audio.recording` reads one recording piece by piece, :mod:`~partbook.audio.session` gathers the
 microphones of a session, :mod:`~partbook.audio.alignment` puts separate recorders on one time line,
-:mod:`~partbook.audio.centred` takes the offset of a converter away, :mod:`~partbook.audio.health` names microphones in
-trouble, :mod:`~partbook.audio.headers` finds files that were cut short, and :mod:`~partbook.audio.writing` writes FLAC
-and float WAV block by block.
+:mod:`~partbook.audio.conditioning` takes offsets away and evens levels, :mod:`~partbook.audio.health` names microphones
+in trouble, :mod:`~partbook.audio.headers` finds files that were cut short, and :mod:`~partbook.audio.writing` writes
+FLAC and float WAV block by block.
 """
 
 from .alignment import AlignedRecording, Clock

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
+from ..audio.conditioning import levelled
 from ..coherent import steadiness
 from ..config import Options, VoicesConfig
 from ..ensemble import Voice
@@ -66,7 +67,7 @@ def separate_voices(
     if found:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
     tracks = [f0[voice.id] for voice in voices]
-    exact, reported, steady = _refined(recording, tracks, options, config, on_progress)
+    exact, reported, steady = _refined(levelled(recording), tracks, options, config, on_progress)
     if found:
         tracks = [finer_in_glides(track, finer) for track, finer in zip(tracks, reported, strict=True)]
         config = heard_longer(config, steady)

@@ -9,10 +9,6 @@ import numpy as np
 NO_EVIDENCE = -1e4
 """Evidence where there is no candidate."""
 
-LOUD_QUANTILE, SILENT = 0.8, 1e-4
-"""The level of a recording is that of its parts at this quantile; what is below this share of the loudest is silence,
-however much of it there is."""
-
 SUPPORT, EXPECTED, MOST = 0.2, 1.0, 3.0
 """How much a nat of a witness's evidence counts, from where on it supports a candidate, and its largest size."""
 
@@ -50,18 +46,6 @@ class Candidates:
 def cents(f0_hz: np.ndarray) -> np.ndarray:
     """Return pitch in cents above 10 Hz."""
     return 1200 * np.log2(np.asarray(f0_hz) / 10)
-
-
-def loud(power: np.ndarray) -> float:
-    """Return the power of what is loud in a recording, of its powers in seconds or frames; 0 if all is silent.
-
-    Examples
-    --------
-    >>> loud(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5])), loud(np.zeros(3))
-    (0.5, 0.0)
-    """
-    sounding = power[power > SILENT * power.max(initial=0)]
-    return float(np.quantile(sounding, LOUD_QUANTILE)) if len(sounding) else 0.0
 
 
 def supported(candidates: Candidates, witness: Candidates) -> Candidates:
@@ -110,4 +94,4 @@ def strongest(height_GT: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray
     return (row_CT + offset.clip(-0.5, 0.5)).T, np.take_along_axis(peak, row_CT - 1, 0).T
 
 
-__all__ = ["NO_EVIDENCE", "Candidates", "cents", "loud", "strongest", "supported"]
+__all__ = ["NO_EVIDENCE", "Candidates", "cents", "strongest", "supported"]

@@ -7,9 +7,10 @@ import torch
 from scipy.ndimage import uniform_filter1d
 
 from ..audio import Recording
+from ..audio.conditioning import loud
 from ..ensemble import FEWEST_VOICES, MOST_VOICES
 from ..progress import OnProgress, Progress
-from .candidates import NO_EVIDENCE, Candidates, loud, strongest
+from .candidates import NO_EVIDENCE, Candidates, strongest
 from .salience import SalienceConfig, analysis, comb_atoms, harmonic_salience
 
 BLOCK_S = 20.0

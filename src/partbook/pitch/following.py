@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..audio import Recording
+from ..audio.conditioning import levelled
 from ..config import known_salience
 from ..ensemble import ANY_RANGE_HZ, FEWEST_VOICES, Voice, parse_voices
 from ..progress import OnProgress, Progress
@@ -82,7 +83,7 @@ def track_voices(
         The voices, and a track per voice id, with frames of at most 8 ms.
     """
     listen, config = SALIENCES[known_salience(salience)]
-    candidates = listen(recording, on_progress)
+    candidates = listen(levelled(recording), on_progress)
     if voices is None:
         voices = parse_voices(str(max(candidates.likely, FEWEST_VOICES)))
     elif candidates.likely:

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from ..audio import Recording
+from ..audio.conditioning import loud, powers
 from ..dsp.pieces import in_pieces
 from ..dsp.precision import low_precision_pays
 from ..ensemble import MOST_VOICES
 from ..progress import OnProgress, Progress
 from ..zoo import load
-from .candidates import NO_EVIDENCE, Candidates, loud, strongest
+from .candidates import NO_EVIDENCE, Candidates, strongest
 from .network import SalienceNetwork, network_of, spectral_features
 
 MODEL = "pitch"
@@ -79,12 +80,7 @@ def hear(
 
 def loudness(recording: Recording) -> float:
     """Return the RMS (power summed over channels) of the louder seconds of a recording; 0 if all is silent."""
-    rate = recording.sample_rate
-    power = [
-        float((recording.read(a, min(recording.length, a + rate)).astype(np.float64) ** 2).sum(0).mean())
-        for a in range(0, recording.length, rate)
-    ]
-    return math.sqrt(loud(np.array(power)))
+    return math.sqrt(loud(powers(recording, recording.sample_rate)))
 
 
 def _judged(recording: Recording, network: SalienceNetwork, from_s: int, to_s: int, level: float) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import Recording, excerpt, open_recording
-from ..audio.centred import centred
+from ..audio.conditioning import centred
 from ..config import known_salience
 from ..ensemble import Voice, Voices, high_to_low, named_singers
 from ..errors import nearest
