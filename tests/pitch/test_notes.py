@@ -3,7 +3,7 @@
 import mir_eval
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partbook.data.contours import control_times_s, pitch, vibrato, wander
@@ -66,12 +66,13 @@ def test_the_notes_of_a_score_come_back(rng, score, depth_cents, rate_hz, glide_
 
 
 @given(st.floats(0, 100), st.floats(5, 7), st.floats(0, 2 * np.pi), st.floats(45, 80))
+@example(68.0, 6.265625, 1.0, 45.0)
 @settings(max_examples=25, deadline=None)
 def test_vibrato_around_any_pitch_is_one_note_at_its_centre(depth_cents, rate_hz, phase, centre):
     times_s = np.arange(0, 1.5, 0.008)
     midi = centre + depth_cents / 100 * np.sin(2 * np.pi * rate_hz * times_s + phase)
     ((note,),) = notes_of([Track(times_s, hz(midi), np.ones(len(midi)))])
-    assert note.pitch == pytest.approx(centre, abs=0.12)
+    assert note.pitch == pytest.approx(centre, abs=0.08)
     assert (note.start_s, note.stop_s) == (0, pytest.approx(1.5, abs=0.03))
 
 
