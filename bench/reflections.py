@@ -20,6 +20,7 @@ from partbook.engine.measured import measured
 from partbook.engine.players import learned
 from partbook.engine.session import planned
 from partbook.engine.starts import from_spots
+from partbook.engine.telling import telling
 from partbook.room.plan import Hall
 
 from .halls import Session, seat_responses, session, solo_takes
@@ -122,7 +123,8 @@ def alike_to(played: Played, calibrations: Sequence[Calibration]) -> list[float]
     )
     options, config, ids = Options(), SessionConfig(), tuple(source_names(recording))
     analysis = analysed(recording, ids, examined(recording).level_M, {}, options, config)
-    blind = learned(analysis, planned(analysis, len(ids), options, config), options, config, from_spots, None)
+    sections = telling(planned(analysis, len(ids), options, config), analysis, options, config)
+    blind = learned(analysis, sections, options, config, from_spots, None)
     found = []
     for calibration in calibrations:
         here = suited(calibration, analysis, ids)

@@ -10,7 +10,7 @@ players still sit where they sat.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -29,7 +29,7 @@ from ..room.reflections import alike
 from ..sources.sections import Sections
 from .analysis import Analysis, Section
 from .calibration import Calibration
-from .players import Model, followed, learned, spread, started
+from .players import Model, followed, learned, started
 from .starts import from_covariances, from_spots, suppressed
 
 MOVED = 0.7
@@ -75,7 +75,7 @@ def suited(calibration: Calibration, analysis: Analysis, ids: Sequence[str]) -> 
 def adapted(
     calibration: Calibration,
     analysis: Analysis,
-    sections: Sequence[Section],
+    sections: Mapping[int, Section],
     options: Options,
     config: SessionConfig,
     sources: str,
@@ -168,7 +168,7 @@ def fitted_from(
     diagonal: FastMnmf,
     room: FullRank,
     analysis: Analysis,
-    sections: Sequence[Section],
+    sections: Mapping[int, Section],
     options: Options,
     config: SessionConfig,
     sources: str,
@@ -176,16 +176,16 @@ def fitted_from(
 ) -> Model:
     """Return the model that a session makes of calibrated rooms: first its spectra are found, then all of it."""
     own_NF = own_power(room, analysis)
-    chosen = spread(sections, analysis, options, config)
-    parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
+    heard_at = list(sections.values())
+    parts = [analysis.spectra(section)[:, : analysis.bins] for section in heard_at]
     X_MFT = frequency_first(torch.cat(parts, -1))
     spotted = all(analysis.spots)
     beginning = suppressed(analysis, heard_leakage(room, analysis)) if spotted else from_covariances(analysis, room)
     W_NFK = calibration.W_NFK.to(analysis.device) if sources == "dictionary" else None
     spectra = Sections(
         tuple(
-            started(part, analysis, sections[number], beginning, options.seed + number, config, W_NFK).rescale(own_NF)
-            for number, part in zip(chosen, parts, strict=True)
+            started(part, analysis, section, beginning, options.seed + number, config, W_NFK).rescale(own_NF)
+            for (number, section), part in zip(sections.items(), parts, strict=True)
         ),
         tuple(part.shape[-1] for part in parts),
     )
@@ -198,10 +198,9 @@ def fitted_from(
     ):
         stage = "players" if fixed else "room"
         if known is room and fixed and sources == "source-filter":
-            heard = [sections[number] for number in chosen]
-            spectra = followed(spectra, parts, heard, diagonal, analysis, options, config)
+            spectra = followed(spectra, parts, heard_at, diagonal, analysis, options, config)
         spectra, fitted = fit(X_MFT, spectra, known, iterations=rounds, fixed_room=fixed, stage=stage, **alike)
-    return Model(beginning, diagonal, fitted, own_NF, dict(zip(chosen, spectra.models, strict=True)), W_NFK)
+    return Model(beginning, diagonal, fitted, own_NF, dict(zip(sections, spectra.models, strict=True)), W_NFK)
 
 
 def own_power(room: FullRank, analysis: Analysis) -> Float[Tensor, "N F"]:

@@ -32,8 +32,9 @@ from ..progress import OnProgress
 from ..room.fullrank import Covariance_FNMM, FullRank
 from ..sources.nmf import Nmf
 from .analysis import Analysis, Section, analysed
-from .players import Model, affordable_s, learned
+from .players import Model, learned
 from .starts import alone, from_spots
+from .telling import affordable_s
 
 SCHEMA = "partbook-calibration/1"
 PATTERNS = 32
@@ -187,7 +188,8 @@ def calibrate(
     heard = round(0.98 * affordable_s(analysis, options, config) / len(ids) * rate)
     longest = round(config.section_s * rate)
     sections = [section for a, b in pairwise(edges) for section in _cut(a, b, longest, heard)]
-    model = learned(analysis, sections, options, config, from_spots if all(analysis.spots) else alone, on_progress)
+    begin = from_spots if all(analysis.spots) else alone
+    model = learned(analysis, dict(enumerate(sections)), options, config, begin, on_progress)
     return Calibration(
         tuple(microphone.name for microphone in joined.microphones),
         ids,

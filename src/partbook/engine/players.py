@@ -113,28 +113,28 @@ class Model:
 
 def learned(
     analysis: Analysis,
-    sections: Sequence[Section],
+    sections: Mapping[int, Section],
     options: Options,
     config: SessionConfig,
     begin: Begin,
     on_progress: OnProgress | None,
 ) -> Model:
-    """Learn the room from sections spread over the recording, together with their spectra."""
-    chosen = spread(sections, analysis, options, config)
-    parts = [analysis.spectra(sections[number])[:, : analysis.bins] for number in chosen]
+    """Learn the room from sections, by number, together with their spectra."""
+    heard_at = list(sections.values())
+    parts = [analysis.spectra(section)[:, : analysis.bins] for section in heard_at]
     X_MFT = frequency_first(torch.cat(parts, -1))
     frames = tuple(part.shape[-1] for part in parts)
     beginning = begin(analysis, X_MFT)
     if beginning.room is not None:
         return believed(beginning, analysis)
     if beginning.wary is not None:
-        share = unmiked(parts, [sections[number] for number in chosen], analysis, beginning, options, config)
+        share = unmiked(parts, heard_at, analysis, beginning, options, config)
         beginning = beginning.wary if share > UNMIKED else beginning
     remarks = () if beginning.nearness_N is None else (_STRANGER,)
     spectra = Sections(
         tuple(
-            started(part, analysis, sections[number], beginning, options.seed + number, config)
-            for number, part in zip(chosen, parts, strict=True)
+            started(part, analysis, section, beginning, options.seed + number, config)
+            for (number, section), part in zip(sections.items(), parts, strict=True)
         ),
         frames,
     )
@@ -151,13 +151,13 @@ def learned(
     checked = alike | {"checked": returned}
     spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=config.diagonal_rounds, stage="players", **checked)
     if analysis.sources == "source-filter":
-        spectra = followed(spectra, parts, [sections[number] for number in chosen], diagonal, analysis, options, config)
+        spectra = followed(spectra, parts, heard_at, diagonal, analysis, options, config)
         spectra, diagonal = fit(X_MFT, spectra, diagonal, iterations=INFORMED_ROUNDS, stage="pitch", **alike)
     diagonal = replace(diagonal, seen=None)
     full = FullRank.from_diagonal(diagonal)
     spectra, full = fit(X_MFT, spectra, full, iterations=config.full_rounds, stage="room", **checked)
     gain_NF = owned_NF(full, analysis, beginning)
-    found = dict(zip(chosen, spectra.models, strict=True))
+    found = dict(zip(sections, spectra.models, strict=True))
     return Model(beginning, diagonal, full, gain_NF, found, remarks=remarks)
 
 
@@ -217,20 +217,6 @@ def owned_NF(room: FastMnmf | FullRank, analysis: Analysis, beginning: Beginning
     borrowed_NF = start.borrowed(heard_NMF[:players], analysis.spots, beginning.halfway_NN)
     gain_NF[: 2 * players][borrowed_NF.repeat(2, 1)] = strangers.FORGOTTEN
     return gain_NF
-
-
-def affordable_s(analysis: Analysis, options: Options, config: SessionConfig) -> float:
-    """Return from how many seconds at once the room may be learned."""
-    values_per_s = config.overlap * config.band_hz
-    bytes_per_s = values_per_s * (24 * len(analysis.live) + 40 * (len(analysis.spots) + 1))
-    return min(config.room_s, options.memory_bytes / 3 / bytes_per_s)
-
-
-def spread(sections: Sequence[Section], analysis: Analysis, options: Options, config: SessionConfig) -> tuple[int, ...]:
-    """Return the numbers of the sections to learn the room from: all, or as many as fit, evenly spread."""
-    section_s = (sections[0].last - sections[0].first) / analysis.recording.sample_rate
-    count = max(1, min(len(sections), int(affordable_s(analysis, options, config) / section_s)))
-    return tuple(int((k + 0.5) * len(sections) / count) for k in range(count))
 
 
 def started(

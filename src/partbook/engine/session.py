@@ -30,6 +30,7 @@ from .calibration import Calibration, read_calibration
 from .players import Model, images, learned, powers
 from .plays import read_plays
 from .starts import from_tracks, named_start, renamed
+from .telling import telling
 from .voices import separate_voices
 
 _HEARD_OUT = 3
@@ -102,17 +103,21 @@ def separate_session(
     if calibration is not None:
         analysis = suited(calibration, analysis, tuple(names))
     sections = planned(analysis, len(names), options, config)
+    told_by = telling(sections, analysis, options, config)
     model = None
     if calibration is not None:
-        model = adapted(calibration, analysis, sections, options, config, session.sources, on_progress)
+        model = adapted(calibration, analysis, told_by, options, config, session.sources, on_progress)
     elif analysis.players:
         if heard is not None:
             begin = from_tracks(recording, list(heard.f0.values()), options)
         else:
             begin = named_start(session.start, recording, tuple(names), options)
-        model = learned(analysis, sections, options, config, begin, on_progress)
+        model = learned(analysis, told_by, options, config, begin, on_progress)
         model = renamed(model, analysis) if model.beginning.g_NM is not None else model
     if model is not None:
+        # Spectra of a section that was heard without its pauses are not those of the whole.
+        kept = {number: each for number, each in model.spectra.items() if told_by[number] == sections[number]}
+        model = replace(model, spectra=kept)
         _say(model.remarks, on_progress)
         remarks.extend(model.remarks)
     return Separation(
