@@ -87,6 +87,18 @@ def test_a_calibrated_session_comes_out_cleaner_than_a_blind_one(file, sources):
     assert mean_db(truth, known) > mean_db(truth, blind) + 1
 
 
+def test_pauses_before_and_after_takes_tell_nothing(file, tmp_path):
+    truth, pause = images(seed=0), 1e-4 * np.random.default_rng(2).standard_normal((5, 5 * RATE))
+    longer = {
+        player: recorded(np.concatenate([pause, take.read(0, take.length), pause], 1))
+        for player, take in takes().items()
+    }
+    calibration = calibrate(longer, options=Options(), config=QUICK).save(tmp_path / "hall.safetensors")
+    recording = recorded(truth.sum(0))
+    known, among_pauses = (separated(recording, calibration=each) for each in (file, calibration))
+    assert mean_db(truth, among_pauses) > mean_db(truth, known) - 1.5
+
+
 def after_moving(metres, seed=1):
     """Return the images where every player has moved: of reflections the share sin(kd) / kd is that of before."""
     before, elsewhere, direct = responses(), responses(seed), np.zeros_like(responses())

@@ -34,7 +34,7 @@ from ..sources.nmf import Nmf
 from .analysis import Analysis, Section, analysed
 from .players import Model, learned
 from .starts import alone, from_spots
-from .telling import affordable_s
+from .telling import affordable_s, sounding_ends
 
 SCHEMA = "partbook-calibration/1"
 PATTERNS = 32
@@ -187,7 +187,10 @@ def calibrate(
         raise AudioError("sound at every microphone", "; ".join(health.problems))
     heard = round(0.98 * affordable_s(analysis, options, config) / len(ids) * rate)
     longest = round(config.section_s * rate)
-    sections = [section for a, b in pairwise(edges) for section in _cut(a, b, longest, heard)]
+    sections = []
+    for edge, take in zip(edges[:-1], joined.takes, strict=True):
+        first, last = sounding_ends(take)
+        sections += _cut(edge + first, edge + last, longest, heard)
     begin = from_spots if all(analysis.spots) else alone
     model = learned(analysis, dict(enumerate(sections)), options, config, begin, on_progress)
     return Calibration(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from ..audio import Recording
 from ..audio.conditioning import PART_S, loud, powers
@@ -48,13 +49,7 @@ def without_pauses(sections: Sequence[Section], recording: Recording) -> list[Se
 
     If nothing sounds at all they are as they were.
     """
-    part = max(1, round(PART_S * recording.sample_rate))
-    power = powers(recording, part)
-    level = loud(power)
-    if level == 0:
-        return list(sections)
-    # What sounds begins in the part before, and rings into the one after.
-    sounds = np.convolve(power > PAUSE * level, np.ones(3), "same") > 0
+    sounds, part = _sounding(recording)
     trimmed = []
     for section in sections:
         parts = np.flatnonzero(sounds[section.first // part : -(-section.last // part)]) + section.first // part
@@ -64,4 +59,20 @@ def without_pauses(sections: Sequence[Section], recording: Recording) -> list[Se
     return trimmed
 
 
-__all__ = ["PAUSE", "affordable_s", "telling", "without_pauses"]
+def sounding_ends(recording: Recording) -> tuple[int, int]:
+    """Return the samples between which a recording sounds, all if it never does."""
+    sounds, part = _sounding(recording)
+    parts = np.flatnonzero(sounds)
+    return int(parts[0]) * part, min(recording.length, (int(parts[-1]) + 1) * part)
+
+
+def _sounding(recording: Recording) -> tuple[np.ndarray, int]:
+    """Return which parts of a recording sound, all if none does, and their length in samples."""
+    part = max(1, round(PART_S * recording.sample_rate))
+    power = powers(recording, part)
+    # What sounds begins in the part before, and rings into the one after.
+    sounds = binary_dilation(power > PAUSE * loud(power))
+    return (sounds if sounds.any() else ~sounds), part
+
+
+__all__ = ["PAUSE", "affordable_s", "sounding_ends", "telling", "without_pauses"]
