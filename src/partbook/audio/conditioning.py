@@ -130,7 +130,7 @@ def levelled(recording: Recording) -> Recording:
 
 
 def powers(recording: Recording, part: int) -> np.ndarray:
-    """Return the mean power (summed over channels) of every so many samples of a recording."""
+    """Return the mean power, summed over channels, of every ``part`` samples of a recording; the last may be fewer."""
     found = []
     for samples in _blocks(recording, part * max(1, _BLOCK_SAMPLES // part)):
         power = np.square(samples).sum(0)

@@ -36,12 +36,13 @@ def telling(
     What they hear ends where their sound does. A section that sounds for less than half as long as another does tells
     little.
     """
-    heard = {number: sounding for number, sounding in enumerate(without_pauses(sections, analysis.recording))}
+    heard = dict(enumerate(without_pauses(sections, analysis.recording)))
     longest = max(section.last - section.first for section in heard.values())
     numbers = [number for number, section in heard.items() if section.last - section.first >= longest / 2]
     section_s = (sections[0].last - sections[0].first) / analysis.recording.sample_rate
     count = max(1, min(len(numbers), int(affordable_s(analysis, options, config) / section_s)))
-    return {(number := numbers[int((k + 0.5) * len(numbers) / count)]): heard[number] for k in range(count)}
+    chosen = [numbers[int((k + 0.5) * len(numbers) / count)] for k in range(count)]
+    return {number: heard[number] for number in chosen}
 
 
 def without_pauses(sections: Sequence[Section], recording: Recording) -> list[Section]:

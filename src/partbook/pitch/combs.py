@@ -70,6 +70,7 @@ def evidence_of(strength: np.ndarray) -> np.ndarray:
     total = strength.sum(1)
     if total.max() <= 0:
         return np.full(strength.shape, NO_EVIDENCE)
+    # Salience is compressed power.
     compression = SalienceConfig.compression
     level = loud(total ** (1 / compression)) ** compression
     passage = uniform_filter1d(total, 125, mode="nearest")
