@@ -121,3 +121,15 @@ def test_interpolation_keeps_a_tone(tmp_path):
     found = read_at(tmp_path / "tone.wav", [0], Clock(0.9, 10.3), 100, 4000)[0]
     expected = np.sin(2 * np.pi * 2500 * (10.3 + 0.9 * np.arange(100, 4000)) / 8000)
     assert np.abs(found - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_recorders_may_run_for_minutes_before_the_music(tmp_path, noise):
+    rng = np.random.default_rng(0)
+    for name, before_s, gain in (("Main", 150.0, 1.0), ("Flute", 140.3, 0.5)):
+        waiting = np.zeros(round(before_s * RATE))
+        samples = np.concatenate([waiting, gain * music(20)])
+        soundfile.write(tmp_path / f"{name}.wav", samples + noise * rng.standard_normal(len(samples)), RATE, "FLOAT")
+    (found,) = open_session(tmp_path, spots=["Flute"], main=["Main"], align=True).setup["alignment"]
+    assert found["offset_ms"] == pytest.approx(-9700, abs=0.1)
+    assert found["drift_ppm"] == pytest.approx(0, abs=2)

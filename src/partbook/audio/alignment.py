@@ -3,9 +3,9 @@
 Every file of a session has a clock: sample ``p`` of the file was recorded at sample ``s = (p - offset) / ratio`` of the
 session, whose time is that of the reference, the first main microphone or else the first spot. The clock of a file is
 found in two steps, both by the generalised cross-correlation with phase transform (Knapp & Carter, IEEE TASSP 24,
-1976): windows of the first minutes, each sought in all of them, tell its offset to some milliseconds; then windows
-spread over the recording tell how the offset moves, and a line through them its drift. Sound takes its time from a
-player to a far microphone: offsets below 30 ms without a drift are left as they are.
+1976): windows of the first minutes that sound, each sought in all of them, tell its offset to some milliseconds; then
+windows spread over the recording tell how the offset moves, and a line through them its drift. Sound takes its time
+from a player to a far microphone: offsets below 30 ms without a drift are left as they are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import soundfile
 import soxr
 
 from ..errors import AudioError
+from .conditioning import PART_S, loud
 from .recording import FileRecording, Microphone, Sound, file_digest
 
 ACOUSTIC_S = 0.03
@@ -42,6 +43,8 @@ _STANDS_OUT = 1.7
 In simulated halls, from 12 s of music and with every player's spot against the far end of the main microphones, it was
 1.75 at least; of two takes 1.03 at most, and up to 1.68 where both were made of the same few recorded notes.
 """
+_PAUSE = 1e-3
+"""Power, relative to what is loud in a file, up to which it records a pause."""
 _WINDOW_S, _WINDOWS = 4.0, 32
 _WANDER = 3e-4
 _NEAR_S = 0.05
@@ -252,9 +255,16 @@ def _agreeing(times_s: np.ndarray, lags_s: np.ndarray, within_s: float) -> np.nd
 def _coarse(reference: _File, other: _File) -> tuple[float, float]:
     """Return by how much later windows of the reference are found in the other file, in seconds.
 
-    And how much more they resemble it there than anywhere else.
+    And how much more they resemble it there than anywhere else. They are sought in the first minutes of both files, and
+    in the first minutes that sound: a recorder may run for long before the music.
     """
-    a, b = _beginning(reference), _beginning(other)
+    begins = {(0.0, 0.0), (_ends(reference)[0] / reference.rate, _ends(other)[0] / other.rate)}
+    return max((_found(reference, other, *from_s) for from_s in sorted(begins)), key=lambda each: each[1])
+
+
+def _found(reference: _File, other: _File, from_s: float, other_from_s: float) -> tuple[float, float]:
+    """Return the same of the minutes that begin at these times of the files."""
+    a, b = _minutes(reference, from_s), _minutes(other, other_from_s)
     window, cell = min(len(a), round(_WINDOW_S * _COARSE_HZ)), round(_CELL_S * _COARSE_HZ)
     found = np.zeros((len(a) + len(b)) // cell + 1)
     for first in np.unique(np.linspace(0, len(a) - window, _COARSE_WINDOWS).astype(int)):
@@ -266,13 +276,27 @@ def _coarse(reference: _File, other: _File) -> tuple[float, float]:
         found += highest
     best = int(np.argmax(found))
     elsewhere = np.concatenate([[1e-12], found[: max(0, best - _AROUND)], found[best + _AROUND + 1 :]]).max()
-    return float((best + 0.5) * cell - len(a)) / _COARSE_HZ, float(found[best] / elsewhere)
+    later_s = float((best + 0.5) * cell - len(a)) / _COARSE_HZ
+    return later_s + other_from_s - from_s, float(found[best] / elsewhere)
 
 
-def _beginning(file: _File) -> np.ndarray:
-    """Return the first minutes of a file at a low rate."""
-    samples = _stretch(file.path, [file.channel], 0, min(file.length, round(_COARSE_S * file.rate)))[0]
+def _minutes(file: _File, from_s: float) -> np.ndarray:
+    """Return minutes of a file, from a time on, at a low rate."""
+    first = round(from_s * file.rate)
+    samples = _stretch(file.path, [file.channel], first, min(file.length, first + round(_COARSE_S * file.rate)))[0]
     return soxr.resample(samples, file.rate, _COARSE_HZ)
+
+
+@lru_cache(maxsize=64)
+def _ends(file: _File) -> tuple[int, int]:
+    """Return the samples between which a file sounds, all if it never does."""
+    part = max(1, round(PART_S * file.rate))
+    power = []
+    for first in range(0, file.length, 400 * part):
+        samples = _stretch(file.path, [file.channel], first, min(file.length, first + 400 * part))[0]
+        power += [np.mean(np.square(samples[a : a + part], dtype=float)) for a in range(0, len(samples), part)]
+    sounds = np.flatnonzero(np.array(power) > _PAUSE * loud(np.array(power)))
+    return (sounds[0] * part, min(file.length, (sounds[-1] + 1) * part)) if len(sounds) else (0, file.length)
 
 
 def _tracked(
@@ -283,9 +307,10 @@ def _tracked(
     Lags up to ``near_s``, and ``wander`` for every second that has gone by, are looked for.
     """
     rate, window = reference.rate, min(round(_WINDOW_S * reference.rate), reference.length)
-    count = max(1, min(_WINDOWS, 2 * reference.length // window))
+    begin, end = _ends(reference)
+    count = max(1, min(_WINDOWS, 2 * (end - begin) // window))
     middles, lags = [], []
-    for first in np.unique(np.linspace(0, reference.length - window, count).astype(int)):
+    for first in np.unique(np.linspace(begin, max(begin, end - window), count).astype(int)):
         reach = round((near_s + wander * first / rate) * rate)
         a = _stretch(reference.path, [reference.channel], first, first + window)[0].astype(np.float64)
         b = read_at(other.path, [other.channel], clock, first - reach, first + window + reach)[0].astype(np.float64)
