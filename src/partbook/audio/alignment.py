@@ -23,7 +23,7 @@ import soundfile
 import soxr
 
 from ..errors import AudioError
-from .conditioning import PART_S, loud
+from .conditioning import sounding_ends
 from .recording import FileRecording, Microphone, Sound, file_digest
 
 ACOUSTIC_S = 0.03
@@ -43,8 +43,6 @@ _STANDS_OUT = 1.7
 In simulated halls, from 12 s of music and with every player's spot against the far end of the main microphones, it was
 1.75 at least; of two takes 1.03 at most, and up to 1.68 where both were made of the same few recorded notes.
 """
-_PAUSE = 1e-3
-"""Power, relative to what is loud in a file, up to which it records a pause."""
 _WINDOW_S, _WINDOWS = 4.0, 32
 _WANDER = 3e-4
 _NEAR_S = 0.05
@@ -289,14 +287,9 @@ def _minutes(file: _File, from_s: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _ends(file: _File) -> tuple[int, int]:
-    """Return the samples between which a file sounds, all if it never does."""
-    part = max(1, round(PART_S * file.rate))
-    power = []
-    for first in range(0, file.length, 400 * part):
-        samples = _stretch(file.path, [file.channel], first, min(file.length, first + 400 * part))[0]
-        power += [np.mean(np.square(samples[a : a + part], dtype=float)) for a in range(0, len(samples), part)]
-    sounds = np.flatnonzero(np.array(power) > _PAUSE * loud(np.array(power)))
-    return (sounds[0] * part, min(file.length, (sounds[-1] + 1) * part)) if len(sounds) else (0, file.length)
+    """Return the samples between which a file sounds, its ends if it never does."""
+    microphone = Microphone(file.path.stem, file.path.name, file.channel + 1, "main")
+    return sounding_ends(FileRecording(file.path.stem, file.rate, file.length, (microphone,), (file.path,), ""))
 
 
 def _tracked(

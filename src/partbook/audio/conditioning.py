@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, percentile_filter
+from scipy.ndimage import binary_dilation, gaussian_filter1d, percentile_filter
 
 from .recording import Microphone, Recording
 
@@ -17,6 +17,9 @@ OFFSET = 0.01
 LOUD_QUANTILE, SILENT = 0.8, 1e-4
 """The level of a recording is that of its parts at this quantile; what is below this share of the loudest is silence,
 however much of it there is."""
+
+PAUSE = 1e-3
+"""Power, relative to what is loud in the recording, up to which nobody sounds (−30 dB)."""
 
 PART_S, AROUND_S, SMOOTH_S = 0.25, 8.0, 1.0
 """The level of a passage is that of its parts, so long, over so long a time around, and so smooth."""
@@ -151,10 +154,26 @@ def loud(power: np.ndarray) -> float:
     return float(np.quantile(sounding, LOUD_QUANTILE)) if len(sounding) else 0.0
 
 
+def sounding(recording: Recording) -> tuple[np.ndarray, int]:
+    """Return which parts of a recording sound, all if none does, shape (P,), and their length in samples."""
+    part = max(1, round(PART_S * recording.sample_rate))
+    power = powers(recording, part)
+    # What sounds begins in the part before, and rings into the one after.
+    sounds = binary_dilation(power > PAUSE * loud(power))
+    return (sounds if sounds.any() else ~sounds), part
+
+
+def sounding_ends(recording: Recording) -> tuple[int, int]:
+    """Return the samples between which a recording sounds, its ends if it never does."""
+    sounds, part = sounding(recording)
+    parts = np.flatnonzero(sounds)
+    return int(parts[0]) * part, min(recording.length, (int(parts[-1]) + 1) * part)
+
+
 def _blocks(recording: Recording, size: int) -> Iterator[np.ndarray]:
     """Yield the samples of a recording, so many at a time, in double precision."""
     for first in range(0, recording.length, size):
         yield recording.read(first, min(recording.length, first + size)).astype(np.float64)
 
 
-__all__ = ["Conditioned", "centred", "levelled", "loud", "powers"]
+__all__ = ["Conditioned", "centred", "levelled", "loud", "powers", "sounding", "sounding_ends"]

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..audio import Microphone, Recording, source_names
+from ..audio.conditioning import sounding_ends
 from ..audio.health import examined
 from ..axes import Gain_NM, Mixing_FMM
 from ..config import Options, SessionConfig
@@ -34,7 +35,7 @@ from ..sources.nmf import Nmf
 from .analysis import Analysis, Section, analysed
 from .players import Model, learned
 from .starts import alone, from_spots
-from .telling import affordable_s, sounding_ends
+from .telling import affordable_s
 
 SCHEMA = "partbook-calibration/1"
 PATTERNS = 32

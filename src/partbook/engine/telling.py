@@ -10,15 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 
 from ..audio import Recording
-from ..audio.conditioning import PART_S, loud, powers
+from ..audio.conditioning import sounding
 from ..config import Options, SessionConfig
 from .analysis import Analysis, Section
-
-PAUSE = 1e-3
-"""Power, relative to what is loud in the recording, up to which nobody plays (−30 dB)."""
 
 
 def affordable_s(analysis: Analysis, options: Options, config: SessionConfig) -> float:
@@ -50,7 +46,7 @@ def without_pauses(sections: Sequence[Section], recording: Recording) -> list[Se
 
     If nothing sounds at all they are as they were.
     """
-    sounds, part = _sounding(recording)
+    sounds, part = sounding(recording)
     trimmed = []
     for section in sections:
         parts = np.flatnonzero(sounds[section.first // part : -(-section.last // part)]) + section.first // part
@@ -60,20 +56,4 @@ def without_pauses(sections: Sequence[Section], recording: Recording) -> list[Se
     return trimmed
 
 
-def sounding_ends(recording: Recording) -> tuple[int, int]:
-    """Return the samples between which a recording sounds, all if it never does."""
-    sounds, part = _sounding(recording)
-    parts = np.flatnonzero(sounds)
-    return int(parts[0]) * part, min(recording.length, (int(parts[-1]) + 1) * part)
-
-
-def _sounding(recording: Recording) -> tuple[np.ndarray, int]:
-    """Return which parts of a recording sound, all if none does, and their length in samples."""
-    part = max(1, round(PART_S * recording.sample_rate))
-    power = powers(recording, part)
-    # What sounds begins in the part before, and rings into the one after.
-    sounds = binary_dilation(power > PAUSE * loud(power))
-    return (sounds if sounds.any() else ~sounds), part
-
-
-__all__ = ["PAUSE", "affordable_s", "sounding_ends", "telling", "without_pauses"]
+__all__ = ["affordable_s", "telling", "without_pauses"]
