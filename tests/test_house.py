@@ -18,7 +18,7 @@ LAYERS = [
     {"config", "audio", "ensemble", "zoo"},
     {"dsp"},
     {"pitch", "sources", "singer", "room"},
-    {"fit", "wiener", "coherent", "stems"},
+    {"fit", "wiener", "coherent", "stereo", "stems"},
     {"engine", "data"},
     {"separate", "track", "__init__"},
     {"train", "evaluate", "listen", "report"},

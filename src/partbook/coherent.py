@@ -102,7 +102,7 @@ def coherent(
     around
         How far in time a partial is heard as one sinusoid.
     """
-    images = _times(masks(lambda_NFT)[:, None], X_MFT)
+    images = scaled(masks(lambda_NFT)[:, None], X_MFT)
     bins, frames = combs_NRFT.shape[-2:]
     for t0 in range(0, frames, frames_at_once):
         t1 = min(frames, t0 + frames_at_once)
@@ -138,7 +138,7 @@ def measured_coherence(
     shares_NFT = masks(lambda_NFT[:, :bins])
     explained_F, heard_F = torch.zeros(bins), torch.zeros(bins)
     for share_FT, combs_RFT in zip(shares_NFT, combs_NRFT, strict=False):
-        power_RFT = _power(combs_RFT)
+        power_RFT = power(combs_RFT)
         nearest_FT = power_RFT.argmax(0)
         there_FT = (share_FT > ALONE) & (power_RFT.amax(0) > AT_PARTIAL)
         there_L2 = torch.nonzero(there_FT)
@@ -147,8 +147,8 @@ def measured_coherence(
         pattern_LD = _neighbourhoods(combs_RFT, f_L, t_L, nearest_FT[f_L, t_L], around.frames)
         first_L = torch.zeros_like(f_L)
         x_MLD = torch.stack([_neighbourhoods(X_FT[None], f_L, t_L, first_L, around.frames) for X_FT in X_MFT[:, :bins]])
-        along_L = _power((pattern_LD.conj() * x_MLD).sum(-1)).sum(0) / _power(pattern_LD).sum(-1)
-        whole_L = _power(x_MLD).sum((0, 2)).clamp_min(EPS)
+        along_L = power((pattern_LD.conj() * x_MLD).sum(-1)).sum(0) / power(pattern_LD).sum(-1)
+        whole_L = power(x_MLD).sum((0, 2)).clamp_min(EPS)
         explained_F.index_add_(0, f_L, every * along_L / whole_L)
         heard_F.index_add_(0, f_L, torch.full_like(whole_L, every))
     edges_hz = torch.tensor(EDGES_HZ)
@@ -195,7 +195,7 @@ def _images(
     """Return the images in the inner frames; those around them are but neighbours."""
     voices, interleaved, bins, frames = combs_NRFT.shape
     partials = voices * interleaved
-    power_NRFT = _power(combs_NRFT)
+    power_NRFT = power(combs_NRFT)
     power_NFT = power_NRFT.sum(1)
     coherent_NFT = lambda_NFT[:voices] * share_F[:, None]
     # The gain of a comb, floored where the comb has no energy to lend: there the diagonal explains the bin.
@@ -209,39 +209,39 @@ def _images(
     around_FT = max_pool2d(rest_FT[None], (size[0], 1), 1, (REACH_BINS, 0))
     around_FT = max_pool2d(around_FT, (1, size[1]), 1, (0, reach))[0]
     whitener_FT = torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt()
-    pattern_PFT = _times(whitener_FT, combs_NRFT.reshape(partials, bins, frames))
+    pattern_PFT = scaled(whitener_FT, combs_NRFT.reshape(partials, bins, frames))
     white_PFT = whitener_FT.square() * power_NRFT.reshape(partials, bins, frames)
     gain_PFT = gain_NFT.repeat_interleave(interleaved, 0)
     # The whitener of a bin is the same in every neighbourhood, so that all sums over neighbourhoods are moving sums.
     gram_PPFT = torch.empty(partials, partials, *gain_PFT.shape[1:], dtype=X_MFT.dtype)
     for p in range(partials):
         for q in range(p):
-            product_FT = _around(pattern_PFT[p].conj() * pattern_PFT[q], reach, inner)
-            gram_PPFT[p, q] = _times(gain_PFT[p] * gain_PFT[q], product_FT)
-        gram_PPFT[p, p] = _around(white_PFT[p], reach, inner) * gain_PFT[p].square() + 1
-    heard_PMFT = _around(pattern_PFT.conj()[:, None] * _times(whitener_FT, X_MFT), reach, inner)
-    amplitude_PML = solve_positive(gram_PPFT.flatten(2), _times(gain_PFT[:, None], heard_PMFT).flatten(2))
+            product_FT = moving_sums(pattern_PFT[p].conj() * pattern_PFT[q], reach, inner)
+            gram_PPFT[p, q] = scaled(gain_PFT[p] * gain_PFT[q], product_FT)
+        gram_PPFT[p, p] = moving_sums(white_PFT[p], reach, inner) * gain_PFT[p].square() + 1
+    heard_PMFT = moving_sums(pattern_PFT.conj()[:, None] * scaled(whitener_FT, X_MFT), reach, inner)
+    amplitude_PML = solve_positive(gram_PPFT.flatten(2), scaled(gain_PFT[:, None], heard_PMFT).flatten(2))
 
-    centre_NRFT = _times(gain_NFT[:, None], combs_NRFT[..., inner])
+    centre_NRFT = scaled(gain_NFT[:, None], combs_NRFT[..., inner])
     amplitude_NRMFT = amplitude_PML.reshape(voices, interleaved, -1, *gain_PFT.shape[1:])
     heard_NMFT = (amplitude_NRMFT * centre_NRFT[:, :, None]).sum(1)
     left_MFT = X_MFT[..., inner] - heard_NMFT.sum(0)
-    images = _times((diagonal_NFT / rest_FT)[:, None, ..., inner], left_MFT)
+    images = scaled((diagonal_NFT / rest_FT)[:, None, ..., inner], left_MFT)
     images[:voices] += heard_NMFT
     return images
 
 
-def _power(z: Complex[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+def power(z: Complex[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
     """Return the squared magnitude, without taking a root on the way."""
     return torch.view_as_real(z).square().sum(-1)
 
 
-def _times(x: Float[Tensor, "*axes"], z: Complex[Tensor, "*axes"]) -> Complex[Tensor, "*axes"]:
+def scaled(x: Float[Tensor, "*axes"], z: Complex[Tensor, "*axes"]) -> Complex[Tensor, "*axes"]:
     """Return the product of real and complex numbers, without making complex ones of the real."""
     return torch.view_as_complex(x[..., None] * torch.view_as_real(z))
 
 
-def _around(x: Tensor, reach: int, inner: slice) -> Tensor:
+def moving_sums(x: Tensor, reach: int, inner: slice) -> Tensor:
     """Return (…, F, T): the sum over the neighbourhood of every value in the inner frames, zero beyond the ends."""
     missing = reach - inner.start, inner.stop + reach - x.shape[-1]
     padded = pad(x, (*missing, REACH_BINS, REACH_BINS))
@@ -280,20 +280,34 @@ def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M 
             entry = A_PPL[i, j].clone()
             for k in range(j):
                 entry -= lower[i][k] * lower[j][k].conj()
-            lower[i].append(_times(inverse_diagonal[j], entry))
+            lower[i].append(scaled(inverse_diagonal[j], entry))
     y: list[Tensor] = []
     for i in range(size):
         entry = b_PML[i].clone()
         for k in range(i):
             entry -= lower[i][k] * y[k]
-        y.append(_times(inverse_diagonal[i], entry))
+        y.append(scaled(inverse_diagonal[i], entry))
     x: list[Tensor] = [y[0]] * size
     for i in reversed(range(size)):
         entry = y[i]
         for k in range(i + 1, size):
             entry = entry - lower[k][i].conj() * x[k]
-        x[i] = _times(inverse_diagonal[i], entry)
+        x[i] = scaled(inverse_diagonal[i], entry)
     return torch.stack(x)
 
 
-__all__ = ["INTERLEAVED", "LONG", "SHORT", "Around", "coherent", "measured_coherence", "solve_positive", "steadiness"]
+__all__ = [
+    "INTERLEAVED",
+    "LONG",
+    "QUIETEST",
+    "REACH_BINS",
+    "SHORT",
+    "Around",
+    "coherent",
+    "measured_coherence",
+    "moving_sums",
+    "power",
+    "scaled",
+    "solve_positive",
+    "steadiness",
+]

@@ -94,6 +94,8 @@ class VoicesConfig:
         silence where they rest; what is left of it is the residual.
     coherent_band_hz
         Upper edge of the coherent filter; above it the ordinary one is as good.
+    places
+        Whether voices on two channels are told apart by where they stand, too; else both share one mask.
     listened
         How often steady voices are listened to for their F0: once as they are masked, then as they are told apart.
     adapt_from_s
@@ -111,6 +113,7 @@ class VoicesConfig:
     beta: float = 0.25
     shared_background: float = 0.75
     coherent_band_hz: float = 4000.0
+    places: bool = True
     listened: int = 2
     adapt_from_s: float = 120.0
     context_s: float = 1.0

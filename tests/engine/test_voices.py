@@ -296,6 +296,29 @@ def test_channels_share_one_mask(quartet, channels):
     assert np.allclose(found[:, -1], found[:, 0] * (1 if channels == 1 else 0.2), atol=1e-4)
 
 
+@pytest.mark.parametrize("model", ["fit", "both"])
+def test_voices_on_two_channels_are_told_apart_by_where_they_stand(quartet, model):
+    stems, tracks, voices = quartet
+    angle = np.linspace(0.3, 1.2, len(stems))[:, None]
+    placed = np.stack([stems * np.cos(angle), stems * np.sin(angle)], 1).astype(np.float32)
+    found = images(separated(placed.sum(0), RATE, voices, tracks, model=model), voices)
+    shared = images(separated(stems.sum(0), RATE, voices, tracks, model=model), voices)[:, 0]
+    better_db = np.array([
+        np.mean([si_sdr(s, e) for s, e in zip(side, heard, strict=True)]) - si_sdr(stem, alone)
+        for side, heard, stem, alone in zip(placed, found, stems, shared, strict=True)
+    ])  # fmt: skip
+    assert better_db.min() > 0.5 and better_db.mean() > 2
+
+
+def test_a_mono_recording_that_was_widened_is_separated_as_it_is(quartet):
+    stems, tracks, voices = quartet
+    mono = stems.sum(0)
+    late = np.stack([mono, np.roll(mono, 12)])
+    alone, found = (images(separated(x, RATE, voices, tracks), voices)[:, 0] for x in (mono, late))
+    off = [si_sdr(s, a) - si_sdr(s, f) for s, a, f in zip(stems, alone, found, strict=True)]
+    assert np.mean(off) < 0.1
+
+
 @pytest.mark.parametrize(("rate", "samples"), [(1000, 500), (8000, 1), (11025, 4321), (44100, 9999), (192000, 20000)])
 @pytest.mark.parametrize("blind", [True, False])
 def test_any_rate_and_length_gives_finite_stems_of_the_same_length(rate, samples, blind, rng):

@@ -18,6 +18,8 @@ from ..config import VoicesConfig
 from ..dsp.divergence import EPS
 from ..pitch.refine import RefineConfig, Refined, refined
 from ..pitch.tracks import Track
+from ..room.pair import differ, placed
+from ..stereo import coherent_pair
 from ..wiener import at_half_steps, extended
 from .singing import WAVERING
 from .spectra import Analysis
@@ -58,7 +60,10 @@ def told_apart(
         Return all bins of their images, else the analysed ones.
     """
     around, look = (LONG, analysis.finer) if steady > WAVERING else (SHORT, analysis)
-    X_MFT = look.stft(x_MS)
+    X_MFT, R_FN4 = look.stft(x_MS), None
+    if config.places and len(x_MS) == 2 and differ(x_MS):
+        seen_MFT = X_MFT if look is analysis else analysis.stft(x_MS)
+        R_FN4, lambda_NFT = placed(seen_MFT[:, : analysis.bins], lambda_NFT, analysis.bins_hz)
     if look is not analysis:
         lambda_NFT = at_half_steps(lambda_NFT, X_MFT.shape[-1])
     if whole:
@@ -67,7 +72,9 @@ def told_apart(
     low_hz = look.bins_hz[look.bins_hz < config.coherent_band_hz]
     combs_NRFT = look.combs(tracks, start, x_MS.shape[-1])[:, :, : len(low_hz)]
     share_F = measured_coherence(X_MFT, lambda_NFT, combs_NRFT, low_hz, around)
-    return coherent(X_MFT, lambda_NFT, combs_NRFT, share_F, around=around), look
+    if R_FN4 is None:
+        return coherent(X_MFT, lambda_NFT, combs_NRFT, share_F, around=around), look
+    return coherent_pair(X_MFT, lambda_NFT, combs_NRFT[:, 0], share_F, R_FN4, around=around), look
 
 
 def listened_again(

@@ -47,7 +47,9 @@ def separate_voices(
     config: VoicesConfig | None = None,
     on_progress: OnProgress | None = None,
 ) -> Separation:
-    """Separate one recording into its voices; all its channels share one mask.
+    """Separate one recording into its voices.
+
+    Voices on two channels are told apart by where they stand, too; more than two share one mask.
 
     Parameters
     ----------
