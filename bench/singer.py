@@ -78,7 +78,7 @@ def material_figures(material: Material, systems: Sequence[str]) -> dict[str, di
     tallies: dict[str, Tally] = {}
     for files in find_pieces(prepared(material)):
         voices = voices_of(material, files)
-        mixture, references, rate, from_s, to_s = _stretch(files, voices)
+        mixture, references, rate, from_s, to_s = stretch(files, voices)
         given = {voice: within(read_f0(files.f0[voice]), voice, from_s, to_s) for voice in voices}
         for source, f0 in (("given", given), ("own", None)):
             for system in systems:
@@ -91,7 +91,7 @@ def material_figures(material: Material, systems: Sequence[str]) -> dict[str, di
     return {name: tally.figures() for name, tally in tallies.items()}
 
 
-def _stretch(files: Files, voices: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int, float, float]:
+def stretch(files: Files, voices: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int, float, float]:
     """Return mixture (M, S) and references (N, S), their rate, and from when to when they last."""
     with soundfile.SoundFile(files.mixture) as file:
         rate, length = file.samplerate, file.frames
