@@ -19,6 +19,7 @@ enough where its partials are farther apart than a neighbourhood is high, that i
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from .axes import Images_NMFT, Power_NFT, Spectrum_MFT
+from .axes import Images_NMFT, Power_FT, Power_NFT, Spectrum_MFT
 from .dsp.divergence import EPS
 from .wiener import masks
 
@@ -104,11 +105,9 @@ def coherent(
     """
     images = scaled(masks(lambda_NFT)[:, None], X_MFT)
     bins, frames = combs_NRFT.shape[-2:]
-    for t0 in range(0, frames, frames_at_once):
-        t1 = min(frames, t0 + frames_at_once)
-        a, b = max(0, t0 - around.frames), min(frames, t1 + around.frames)
-        near = X_MFT[:, :bins, a:b], lambda_NFT[:, :bins, a:b], combs_NRFT[..., a:b]
-        images[:, :, :bins, t0:t1] = _images(*near, share_F, around.frames, slice(t0 - a, t1 - a))
+    for now, near, inner in spans(frames, frames_at_once, around.frames):
+        heard = X_MFT[:, :bins, near], lambda_NFT[:, :bins, near], combs_NRFT[..., near]
+        images[:, :, :bins, now] = _images(*heard, share_F, around.frames, inner)
     return images
 
 
@@ -197,18 +196,11 @@ def _images(
     partials = voices * interleaved
     power_NRFT = power(combs_NRFT)
     power_NFT = power_NRFT.sum(1)
-    coherent_NFT = lambda_NFT[:voices] * share_F[:, None]
-    # The gain of a comb, floored where the comb has no energy to lend: there the diagonal explains the bin.
-    gain_NFT = (coherent_NFT / (power_NFT + 1e-3 * power_NFT.amax().clamp_min(EPS))).sqrt()[..., inner]
-    diagonal_NFT = torch.cat([lambda_NFT[:voices] - coherent_NFT, lambda_NFT[voices:]]) + EPS
-    rest_FT = diagonal_NFT.sum(0)
+    gain_NFT, diagonal_NFT = prior(lambda_NFT, power_NFT, share_F)
+    gain_NFT, rest_FT = gain_NFT[..., inner], diagonal_NFT.sum(0)
 
     # Unknown amplitudes have unit variance: the centre's gain goes into the patterns, the noise whitens both.
-    # Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
-    size = (2 * REACH_BINS + 1, 2 * reach + 1)
-    around_FT = max_pool2d(rest_FT[None], (size[0], 1), 1, (REACH_BINS, 0))
-    around_FT = max_pool2d(around_FT, (1, size[1]), 1, (0, reach))[0]
-    whitener_FT = torch.maximum(rest_FT, QUIETEST * around_FT).rsqrt()
+    whitener_FT = torch.maximum(rest_FT, least_noise(rest_FT, reach)).rsqrt()
     pattern_PFT = scaled(whitener_FT, combs_NRFT.reshape(partials, bins, frames))
     white_PFT = whitener_FT.square() * power_NRFT.reshape(partials, bins, frames)
     gain_PFT = gain_NFT.repeat_interleave(interleaved, 0)
@@ -229,6 +221,33 @@ def _images(
     images = scaled((diagonal_NFT / rest_FT)[:, None, ..., inner], left_MFT)
     images[:voices] += heard_NMFT
     return images
+
+
+def spans(frames: int, at_once: int, reach: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Yield frames that are solved together, those with their neighbours, and the first among the second."""
+    for first in range(0, frames, at_once):
+        last = min(frames, first + at_once)
+        begin, end = max(0, first - reach), min(frames, last + reach)
+        yield slice(first, last), slice(begin, end), slice(first - begin, last - begin)
+
+
+def prior(lambda_NFT: Power_NFT, power_NFT: Power_NFT, share_F: Float[Tensor, " F"]) -> tuple[Power_NFT, Power_NFT]:
+    """Return the gains of combs of such power whose amplitudes have unit variance, and the power that is not coherent.
+
+    A gain is floored where the comb has no energy to lend: there the other power explains the bin.
+    """
+    coherent_NFT = lambda_NFT[: len(power_NFT)] * share_F[:, None]
+    gain_NFT = (coherent_NFT / (power_NFT + 1e-3 * power_NFT.amax().clamp_min(EPS))).sqrt()
+    return gain_NFT, torch.cat([lambda_NFT[: len(power_NFT)] - coherent_NFT, lambda_NFT[len(power_NFT) :]]) + EPS
+
+
+def least_noise(rest_FT: Power_FT, reach: int) -> Power_FT:
+    """Return the least noise of every bin, relative to the most in its neighbourhood.
+
+    Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
+    """
+    around_FT = max_pool2d(rest_FT[None], (2 * REACH_BINS + 1, 1), 1, (REACH_BINS, 0))
+    return QUIETEST * max_pool2d(around_FT, (1, 2 * reach + 1), 1, (0, reach))[0]
 
 
 def power(z: Complex[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
@@ -299,15 +318,16 @@ def solve_positive(A_PPL: Complex[Tensor, "P P L"], b_PML: Complex[Tensor, "P M 
 __all__ = [
     "INTERLEAVED",
     "LONG",
-    "QUIETEST",
-    "REACH_BINS",
     "SHORT",
     "Around",
     "coherent",
+    "least_noise",
     "measured_coherence",
     "moving_sums",
     "power",
+    "prior",
     "scaled",
     "solve_positive",
+    "spans",
     "steadiness",
 ]

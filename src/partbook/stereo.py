@@ -16,10 +16,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from .axes import Images_NMFT, Power_NFT, Spectrum_MFT
-from .coherent import QUIETEST, REACH_BINS, SHORT, Around, moving_sums, power, scaled, solve_positive
+from .coherent import SHORT, Around, least_noise, moving_sums, power, prior, scaled, solve_positive, spans
 from .dsp.divergence import EPS
 from .room import pair
 from .room.pair import Covariance_FN4
@@ -60,14 +59,12 @@ def coherent_pair(
     (bins, frames), placed = combs_NFT.shape[-2:], len(R_FN4)
     images = torch.empty(len(lambda_NFT), *X_2FT.shape, dtype=X_2FT.dtype)
     images[:, :, placed:] = _louder(X_2FT[:, placed:], lambda_NFT[:, placed:], R_FN4)
-    images[:, :, bins:placed] = _shared(
-        X_2FT[:, bins:placed], lambda_NFT[:, bins:placed].clamp_min(EPS), R_FN4[bins:], 0.0
-    )
-    for t0 in range(0, frames, frames_at_once):
-        t1 = min(frames, t0 + frames_at_once)
-        a, b = max(0, t0 - around.frames), min(frames, t1 + around.frames)
-        near = X_2FT[:, :bins, a:b], lambda_NFT[:, :bins, a:b], combs_NFT[..., a:b]
-        images[:, :, :bins, t0:t1] = _images(*near, share_F, R_FN4[:bins], around.frames, slice(t0 - a, t1 - a))
+    lambda_NFT = lambda_NFT[:, :placed].clamp_min(EPS)
+    above = X_2FT[:, bins:placed], lambda_NFT[:, bins:], R_FN4[bins:]
+    images[:, :, bins:placed] = _shared(*above, _inverse(*above[1:]))
+    for now, near, inner in spans(frames, frames_at_once, around.frames):
+        heard = X_2FT[:, :bins, near], lambda_NFT[:, :bins, near], combs_NFT[..., near]
+        images[:, :, :bins, now] = _images(*heard, share_F, R_FN4[:bins], around.frames, inner)
     return images
 
 
@@ -89,17 +86,9 @@ def _images(
 ) -> Images_NMFT:
     """Return the images in the inner frames; those around them are but neighbours."""
     voices = len(combs_NFT)
-    power_NFT = power(combs_NFT)
-    coherent_NFT = lambda_NFT[:voices] * share_F[:, None]
-    gain_NFT = (coherent_NFT / (power_NFT + 1e-3 * power_NFT.amax().clamp_min(EPS))).sqrt()[..., inner]
-    diagonal_NFT = torch.cat([lambda_NFT[:voices] - coherent_NFT, lambda_NFT[voices:]]) + EPS
-    # Next to digital silence the noise has no floor of its own, and sums of squares would lose all digits.
-    rest_FT = diagonal_NFT.sum(0)
-    around_FT = max_pool2d(rest_FT[None], (2 * REACH_BINS + 1, 1), 1, (REACH_BINS, 0))
-    around_FT = max_pool2d(around_FT, (1, 2 * reach + 1), 1, (0, reach))[0]
-    floor_FT = (QUIETEST * around_FT - rest_FT).clamp_min(0)
-
-    inverse_FT4 = _inverse(diagonal_NFT, R_FN4, floor_FT)
+    gain_NFT, diagonal_NFT = prior(lambda_NFT, power(combs_NFT), share_F)
+    gain_NFT, rest_FT = gain_NFT[..., inner], diagonal_NFT.sum(0)
+    inverse_FT4 = _inverse(diagonal_NFT, R_FN4, (least_noise(rest_FT, reach) - rest_FT).clamp_min(0))
     white_FT4 = inverse_FT4.unbind(-1)
     weighed_2FT = pair.times(inverse_FT4, X_2FT)
     # Unknown amplitudes have unit variance: gain and place go into the patterns.
@@ -121,21 +110,23 @@ def _images(
     heard_N2FT = torch.stack([_from(place_NF[:, p], amplitude[p]) for p in range(voices)])
     heard_N2FT = heard_N2FT * scaled(gain_NFT, combs_NFT[..., inner])[:, None]
     left_2FT = X_2FT[..., inner] - heard_N2FT.sum(0)
-    images = _shared(left_2FT, diagonal_NFT[..., inner], R_FN4, floor_FT[..., inner])
+    images = _shared(left_2FT, diagonal_NFT[..., inner], R_FN4, inverse_FT4[:, inner])
     images[:voices] += heard_N2FT
     return images
 
 
-def _inverse(lambda_NFT: Power_NFT, R_FN4: Covariance_FN4, floor_FT: Tensor | float) -> Float[Tensor, "F T 4"]:
+def _inverse(lambda_NFT: Power_NFT, R_FN4: Covariance_FN4, floor_FT: Tensor | float = 0.0) -> Float[Tensor, "F T 4"]:
     """Return the inverse of the covariance of sources, with a floor, of which a little comes from everywhere."""
     C_FT4 = pair.mixture(lambda_NFT.permute(1, 2, 0), R_FN4)
     everywhere_FT = floor_FT + DIFFUSE * lambda_NFT.sum(0)
     return pair.inverse(C_FT4 + 0.5 * everywhere_FT[..., None] * torch.tensor([1.0, 1.0, 0.0, 0.0]))
 
 
-def _shared(X_2FT: Spectrum_MFT, lambda_NFT: Power_NFT, R_FN4: Covariance_FN4, floor_FT: Tensor | float) -> Images_NMFT:
+def _shared(
+    X_2FT: Spectrum_MFT, lambda_NFT: Power_NFT, R_FN4: Covariance_FN4, inverse_FT4: Float[Tensor, "F T 4"]
+) -> Images_NMFT:
     """Return ``lambda_n R_n C^-1 x``; what is lost to floors goes to the sources by their powers."""
-    z_2FT = pair.times(_inverse(lambda_NFT, R_FN4, floor_FT), X_2FT)
+    z_2FT = pair.times(inverse_FT4, X_2FT)
     images = torch.stack(
         [scaled(lambda_FT, pair.times(R_FN4[:, n, None], z_2FT)) for n, lambda_FT in enumerate(lambda_NFT)]
     )
