@@ -1,6 +1,6 @@
 """Measure, and build ``docs/results.md``.
 
-``python -m bench [quality] [stereo] [sessions] [reflections] [quintet] [choirs] [speed] [NAME …] [rescore]``
+``python -m bench [quality] [stereo] [rooms] [sessions] [reflections] [quintet] [choirs] [speed] [NAME …] [rescore]``
 
 A NAME chooses what is measured, and the section that knows it. With ``rescore`` the stems of the last run are scored
 again instead of made again.
@@ -21,6 +21,7 @@ from .quality import PITCH_ONLY, quality
 from .quintet import quintet
 from .reflections import reflections
 from .results import JSON, write_results
+from .rooms import rooms
 from .sessions import CHEAP, HALLS, ITERATION, METHODS, merged, sessions
 from .soundfont import ENSEMBLES
 from .speed import JOBS, speed
@@ -30,6 +31,7 @@ RESCORE = "rescore"
 NAMES = {
     "quality": [*(material.name for material in MATERIAL), *PITCH_ONLY, *ENSEMBLES],
     "stereo": [],
+    "rooms": [],
     "sessions": [*HALLS, *METHODS, CHEAP, ITERATION],
     "reflections": [],
     "quintet": [],
@@ -64,8 +66,8 @@ def _measure(section: str, chosen: Sequence[str], *, anew: bool) -> None:
         found = {"jobs": (_known(section).get("jobs", {}) if chosen else {}) | jobs}
     else:
         tables = {
-            "stereo": stereo, "sessions": lambda: sessions(chosen), "reflections": reflections, "quintet": quintet,
-            "choirs": choirs,
+            "stereo": stereo, "rooms": rooms, "sessions": lambda: sessions(chosen), "reflections": reflections,
+            "quintet": quintet, "choirs": choirs,
         }[section]()  # fmt: skip
         kept = {table["title"]: table for table in (_known(section).get("tables", []) if chosen else [])}
         for table in tables:

@@ -52,7 +52,7 @@ def page(known: Mapping[str, object]) -> Iterator[str]:
         yield from _pitch(material)
         yield from (f"- {note}" for note in [*material.get("problems", []), *material.get("notes", [])])
         yield f"<!-- {name} -->\n"
-    for section in ("stereo", "sessions", "reflections", "quintet", "choirs"):
+    for section in ("stereo", "rooms", "sessions", "reflections", "quintet", "choirs"):
         for table in known.get(section, {}).get("tables", []):
             yield f"## {table['title']}\n"
             yield from _table(table["columns"], table["rows"])

@@ -27,22 +27,22 @@ from .material import MATERIAL, prepared, voices_of
 from .singer import stretch
 
 MATERIALS = ("quartet-excerpts", "duet-excerpts", "quartet-song", "sinsy-chorale", "violin-duet")
-PAIR_M = (6.0, 4.0, 1.7)
-"""Where the pair stands in the hall, and how high; the voices stand before it in an arc of 100°."""
+STAND_M = (6.0, 4.0, 1.7)
+"""Where microphones stand in the hall, and how high; the voices stand before them in an arc of 100°."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two microphones, how far the voices are, and how reverberant the hall of 12 × 16 × 6 m is."""
+class InHall:
+    """Microphones, how far the voices are, and how reverberant the hall of 12 × 16 × 6 m is."""
 
-    microphones: tuple[Capsule, Capsule]
+    microphones: tuple[Capsule, ...]
     distance_m: float
     rt60_s: float
 
     def placed(self, stems_NS: np.ndarray, rate: int) -> np.ndarray:
-        """Return the voices (N, 2, S) as the pair hears them."""
+        """Return the voices (N, M, S) as the microphones hear them."""
         angles = np.radians(np.linspace(-50, 50, len(stems_NS)))
-        x, y, _ = PAIR_M
+        x, y, _ = STAND_M
         places = [(x + self.distance_m * np.sin(a), y + self.distance_m * np.cos(a), 1.6) for a in angles]
         return images(stems_NS, impulse_responses(Hall(rt60_s=self.rt60_s), places, self.microphones, rate))
 
@@ -61,24 +61,27 @@ class Panned:
 
 def _crossed() -> tuple[Capsule, Capsule]:
     aims = [(np.sin(a), np.cos(a), 0.0) for a in np.radians([-45, 45])]
-    return Capsule(PAIR_M, aims[0]), Capsule(PAIR_M, aims[1])
+    return Capsule(STAND_M, aims[0]), Capsule(STAND_M, aims[1])
 
 
 def _spaced() -> tuple[Capsule, Capsule]:
-    x, y, z = PAIR_M
+    x, y, z = STAND_M
     return Capsule((x - 0.3, y, z), pattern="omni"), Capsule((x + 0.3, y, z), pattern="omni")
 
 
-SETUPS: Mapping[str, Panned | Pair] = {
+SETUPS: Mapping[str, Panned | InHall] = {
     "in the middle": Panned(0.0),
     "panned by 5 %": Panned(0.05),
     "panned by 40 %": Panned(0.4),
     "panned by 90 %": Panned(0.9),
-    "crossed cardioids, 1.6 m, RT60 0.5 s": Pair(_crossed(), 1.6, 0.5),
-    "crossed cardioids, 2.5 m, RT60 1.2 s": Pair(_crossed(), 2.5, 1.2),
-    "omnis 60 cm apart, 1.6 m, RT60 0.5 s": Pair(_spaced(), 1.6, 0.5),
-    "omnis 60 cm apart, 2.5 m, RT60 1.2 s": Pair(_spaced(), 2.5, 1.2),
+    "crossed cardioids, 1.6 m, RT60 0.5 s": InHall(_crossed(), 1.6, 0.5),
+    "crossed cardioids, 2.5 m, RT60 1.2 s": InHall(_crossed(), 2.5, 1.2),
+    "omnis 60 cm apart, 1.6 m, RT60 0.5 s": InHall(_spaced(), 1.6, 0.5),
+    "omnis 60 cm apart, 2.5 m, RT60 1.2 s": InHall(_spaced(), 2.5, 1.2),
 }
+
+
+ONE_MASK = VoicesConfig(places=False)
 
 
 def stereo() -> list[dict[str, object]]:
@@ -93,20 +96,19 @@ def stereo() -> list[dict[str, object]]:
             for files in find_pieces(prepared(material)):
                 voices = voices_of(material, files)
                 _, stems_NS, rate, _, _ = stretch(files, voices)
-                scores.append(_scores(setup.placed(stems_NS, rate), rate, voices))
+                scores.append(scores_of(setup.placed(stems_NS, rate), rate, voices, ONE_MASK, VoicesConfig()))
             rows.append([name, *(f"{score:.2f}".replace("-", "−") for score in np.mean(scores, 0))])
         tables.append({"title": f"On two channels: {material.title}", "columns": columns, "rows": rows})
     return tables
 
 
-def _scores(truth_NMS: np.ndarray, rate: int, voices: Sequence[str]) -> list[float]:
-    """Return the mean SI-SDR of all voices in both channels, by system."""
+def scores_of(truth_NMS: np.ndarray, rate: int, voices: Sequence[str], *configs: VoicesConfig) -> list[float]:
+    """Return the mean SI-SDR of all voices in all channels: do nothing, as configured, ideal ratio masks."""
     mixture = truth_NMS.sum(0)
     singers = high_to_low(named_singers(voices))
     found = [np.repeat(mixture[None], len(truth_NMS), 0)]
-    for places in (False, True):
+    for config in configs:
         recording = recording_from_array(mixture.astype(np.float32), rate)
-        config = VoicesConfig(places=places)
         stems = collect(separate_voices(recording, singers, f0={}, options=Options(), config=config))
         found.append(np.stack([np.asarray(stems[voice]) for voice in voices]))
     ideal = ideal_ratio_mask(torch.from_numpy(truth_NMS).float(), torch.from_numpy(mixture).float(), rate)

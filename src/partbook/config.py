@@ -96,6 +96,9 @@ class VoicesConfig:
         Upper edge of the coherent filter; above it the ordinary one is as good.
     places
         Whether voices on two channels are told apart by where they stand, too; else both share one mask.
+    tails
+        Whether what a reverberant room leaves of earlier sound is taken off before anything is said of the voices, and
+        then told from what they sing.
     listened
         How often steady voices are listened to for their F0: once as they are masked, then as they are told apart.
     adapt_from_s
@@ -114,6 +117,7 @@ class VoicesConfig:
     shared_background: float = 0.75
     coherent_band_hz: float = 4000.0
     places: bool = True
+    tails: bool = True
     listened: int = 2
     adapt_from_s: float = 120.0
     context_s: float = 1.0

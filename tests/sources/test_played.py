@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from partbook.dsp.divergence import beta_divergence
+from partbook.dsp.lingering import lingering
 from partbook.sources.nmf import Nmf
-from partbook.sources.played import Played, lingering, started
+from partbook.sources.played import Played, started
 
 BINS_HZ = torch.linspace(0, 4000, 150)
 FRAMES, FRAME_S = 60, 0.1
@@ -78,15 +79,6 @@ def test_players_are_silent_where_they_may_not_play(model, observed):
     for part in model.parts:
         model = model.update(part, *pulls(observed, model), 0.0)
     assert model.power()[:4, :, 30:].max() == 0 and (model.power()[:4, :, :30].sum((1, 2)) > 0).all()
-
-
-def test_what_lingers_is_late_and_loses_nothing_but_what_is_to_come():
-    pulse = torch.zeros(1, 1, 400)
-    pulse[..., 100] = 1.0
-    late = lingering(pulse, 0.9)[0, 0]
-    assert late[:101].abs().max() == 0
-    torch.testing.assert_close(late[102:110] / late[101:109], torch.full((8,), 0.9))
-    assert float(late.sum()) == pytest.approx(1)
 
 
 def test_rescale_multiplies_the_power_of_every_source_and_bin(model):

@@ -53,6 +53,11 @@ class Analysis:
         return replace(self, stft=Stft(self.stft.n_fft, self.stft.hop_samples // 2))
 
     @property
+    def frame_s(self) -> float:
+        """Seconds from frame to frame."""
+        return self.stft.hop_samples / self.sample_rate
+
+    @property
     def bins_hz(self) -> Tensor:
         """Frequency of every analysed bin."""
         return torch.arange(self.bins) * (self.sample_rate / self.stft.n_fft)

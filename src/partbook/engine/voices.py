@@ -27,6 +27,7 @@ from ..pitch.refine import finer_in_glides
 from ..pitch.tracks import Track
 from ..progress import OnProgress, Progress
 from ..room.single import Single
+from ..room.tail import DRY, Tail, heard_in, told_by
 from ..singer.model import Singer
 from ..sources import source_filter
 from ..stems import Block, Separation, Source
@@ -69,7 +70,7 @@ def separate_voices(
     if found:
         voices, f0 = track_voices(recording, voices, salience=options.salience, on_progress=on_progress)
     tracks = [f0[voice.id] for voice in voices]
-    exact, reported, steady = _refined(levelled(recording), tracks, options, config, on_progress)
+    exact, reported, steady, tail = _refined(recording, tracks, options, config, on_progress)
     if found:
         tracks = [finer_in_glides(track, finer) for track, finer in zip(tracks, reported, strict=True)]
         config = heard_longer(config, steady)
@@ -78,11 +79,12 @@ def separate_voices(
     return Separation(
         recording=recording,
         sources=tuple(Source(voice.id, voice.name, _confidence(f0[voice.id])) for voice in voices),
-        blocks=lambda: _separated(recording, tracks, exact, steady, options, config, on_progress, singer),
+        blocks=lambda: _separated(recording, tracks, exact, steady, tail, options, config, on_progress, singer),
         f0=f0,
         config={
             "voices": asdict(config)
             | {"salience": options.salience, "model": options.model, "steadiness": round(steady, 3)}
+            | {"rt60_s": round(tail.rt60_s, 2), "late": round(tail.late, 2)}
         },
         seed=options.seed,
     )
@@ -120,13 +122,14 @@ def separate_stretch(
     *,
     exact: list[Track] | None = None,
     steady: float = 1.0,
+    tail: Tail = DRY,
 ) -> Tensor:
     """Return the images (N, M, S) of all voices over one stretch that begins at sample ``start`` of the recording.
 
     A network that suits the recording takes the place of the one for steady voices. Where ``exact`` tracks are given,
     the phases of partials follow those: a cent is much to a phase and nothing to a power, and what made the tracks more
     exact may have led a few of them astray. Where voices are ``steady``, a partial is heard as one sinusoid for longer,
-    in more frames.
+    in more frames. The ``tail`` is that of the room.
     """
     samples = x_MS.shape[-1]
     X_MFT = analysis.stft(x_MS)
@@ -136,10 +139,15 @@ def separate_stretch(
         return torch.zeros(len(tracks), *x_MS.shape)
     f0_NT = analysis.f0_hz(tracks, start, samples)
     told_NRFT = analysis.combs(tracks, start, samples, WHOLE)
-    lambda_NFT = _powers(power_FT / level, told_NRFT, f0_NT, analysis, options, config, singer)
+    dry_FT = tail.taken_off(power_FT, analysis.frame_s)
+    lambda_NFT = _powers(dry_FT / dry_FT.mean(), told_NRFT, f0_NT, analysis, options, config, singer)
+    # What lingers of a voice comes from everywhere, and follows no phase.
+    late_NFT = tail.lingers(lambda_NFT[:-1], analysis.frame_s)
+    lambda_NFT = torch.cat([lambda_NFT[:-1], late_NFT, lambda_NFT[-1:]])
     scaled_MS = x_MS / level.sqrt()
     images, look = told_apart(scaled_MS, start, exact or tracks, lambda_NFT, analysis, config, steady)
-    images, background = images.tensor_split([len(tracks)])
+    images, late, background = images.split([len(tracks), len(late_NFT), 1])
+    images[: len(late)] += late
     images += config.shared_background / len(tracks) * background
     return look.stft.inverse(images, samples) * level.sqrt()
 
@@ -175,21 +183,23 @@ def _refined(
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
-) -> tuple[list[Track], list[Track], float]:
+) -> tuple[list[Track], list[Track], float, Tail]:
     """Return the tracks after each has followed its own voice, as the model hears it, through the whole recording.
 
     The first follow the phases of its partials, the second are its pitch to be reported. The number says how steady the
     voices then are, pauses not counted; where they are steady, they are listened to again. Where a fit and the network
-    separate together, the network listens alone: it hears where a voice is as well as both do, and sooner.
+    separate together, the network listens alone: it hears where a voice is as well as both do, and sooner. Last comes
+    the tail of the room. All but that is heard in a copy whose soft passages are as loud as its loud ones.
     """
+    even = levelled(recording)
     analysis = Analysis.of(recording.sample_rate, config)
     cuts = stretches(recording, len(tracks), options, config)
     progress = Progress("refine", len(cuts), on_progress)
     if options.model == "both":
         options = replace(options, model="network")
-    reported, steady, energy = tracks, [], []
+    reported, steady, energy, room = tracks, [], [], []
     for number, cut in enumerate(cuts):
-        x_MS = cut.samples(recording)
+        x_MS = cut.samples(even)
         here = cut.read_start, x_MS.shape[-1]
         X_MFT = analysis.stft(x_MS)[:, : analysis.bins]
         power_FT = (X_MFT.abs() ** 2).sum(0)
@@ -197,6 +207,10 @@ def _refined(
         if level > 0:
             combs_NRFT, f0_NT = analysis.combs(tracks, *here, WHOLE), analysis.f0_hz(tracks, *here)
             drawn = replace(options, seed=options.seed + number)
+            if config.tails:
+                as_it_is_FT = (analysis.stft(cut.samples(recording))[:, : analysis.bins].abs() ** 2).sum(0)
+                comb_NFT = combs_NRFT.sum(1).abs() ** 2
+                room.append(heard_in(as_it_is_FT, comb_NFT, analysis.bins_hz, analysis.frame_s))
             lambda_NFT = _powers(power_FT / level, combs_NRFT, f0_NT, analysis, drawn, config)
             share_NFT = masks(lambda_NFT)[:-1]
             clearest = loudest(X_MFT)
@@ -214,7 +228,8 @@ def _refined(
             tracks = [_between(old, new, *inside_s) for old, new in zip(tracks, exact, strict=True)]
             reported = [_between(old, new.reported, *inside_s) for old, new in zip(reported, moved, strict=True)]
         progress.step()
-    return tracks, reported, float(np.average(steady, weights=energy)) if any(energy) else 1.0
+    on_average = float(np.average(steady, weights=energy)) if any(energy) else 1.0
+    return tracks, reported, on_average, told_by(room)
 
 
 def _between(old: Track, new: Track, from_s: float, to_s: float) -> Track:
@@ -236,13 +251,12 @@ def _singer(
     if not options.adapt_s:
         return singer
     analysis = Analysis.of(recording.sample_rate, config)
-    frame_s = analysis.stft.hop_samples / recording.sample_rate
     cuts = stretches(recording, len(tracks), options, config)
     most = max(1, int(config.adapt_from_s * recording.sample_rate / (cuts[0].stop - cuts[0].start)))
     spread = sorted({round(n) for n in np.linspace(0, len(cuts) - 1, min(most, len(cuts)))})
     pieces = [_heard(cuts[n].samples(recording), cuts[n].read_start, tracks, analysis) for n in spread]
     return adapted(
-        singer, pieces, analysis.bins_hz, frame_s, options.adapt_s, seed=options.seed, on_progress=on_progress
+        singer, pieces, analysis.bins_hz, analysis.frame_s, options.adapt_s, seed=options.seed, on_progress=on_progress
     )
 
 
@@ -259,6 +273,7 @@ def _separated(
     tracks: list[Track],
     exact: list[Track],
     steady: float,
+    tail: Tail,
     options: Options,
     config: VoicesConfig,
     on_progress: OnProgress | None,
@@ -266,20 +281,20 @@ def _separated(
 ) -> Iterator[Block]:
     """Yield the voices' images stretch by stretch; neighbouring stretches overlap and are cross-faded."""
     analysis = Analysis.of(recording.sample_rate, config)
-    cuts = stretches(recording, len(tracks), options, config)
+    cuts = stretches(recording, len(tracks) * (2 if tail.late else 1), options, config)
     progress = Progress("separate", len(cuts), on_progress)
-    tail = np.zeros((len(tracks), len(recording.microphones), 0), np.float32)
+    faded = np.zeros((len(tracks), len(recording.microphones), 0), np.float32)
     for number, cut in enumerate(cuts):
         drawn = replace(options, seed=options.seed + number)
         x_MS = cut.samples(recording)
         heard = x_MS, cut.read_start, tracks, analysis, drawn, config, singer
-        images = separate_stretch(*heard, exact=exact, steady=steady).numpy()
+        images = separate_stretch(*heard, exact=exact, steady=steady, tail=tail).numpy()
         images = images[..., cut.start - cut.read_start : cut.stop + cut.fade - cut.read_start]
-        overlap = tail.shape[-1]
+        overlap = faded.shape[-1]
         if overlap:
             ramp = (np.arange(overlap, dtype=np.float32) + 0.5) / overlap
-            images[..., :overlap] = ramp * images[..., :overlap] + (1 - ramp) * tail
-        tail = images[..., cut.stop - cut.start :].copy()
+            images[..., :overlap] = ramp * images[..., :overlap] + (1 - ramp) * faded
+        faded = images[..., cut.stop - cut.start :].copy()
         progress.step()
         yield Block(cut.start, images[..., : cut.stop - cut.start])
 

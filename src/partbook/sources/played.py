@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..axes import Power_NFT
 from ..dsp.divergence import EPS, exponent
+from ..dsp.lingering import decay_of, lingering
 from . import source_filter
 from .nmf import Nmf
 from .source_filter import SourceFilter
@@ -123,16 +124,8 @@ class Played:
         up_J, down_J = gathered(up), gathered(down)
         raised = float(more_J @ up_J + less_J @ down_J + EPS)
         lowered = float(more_J @ down_J + less_J @ up_J + EPS)
-        shortest, longest = (10 ** (-6 * self.frame_s / rt60_s) for rt60_s in (SHORTEST_S, LONGEST_S))
+        shortest, longest = (decay_of(rt60_s, self.frame_s) for rt60_s in (SHORTEST_S, LONGEST_S))
         return min(max(self.decay * (raised / lowered) ** exponent(beta), shortest), longest)
-
-
-def lingering(comb_NFT: Power_NFT, decay: float) -> Power_NFT:
-    """Return ``(1 - d) sum_(j >= 1) d^(j-1) comb_(t-j)``."""
-    frames = torch.arange(comb_NFT.shape[-1], device=comb_NFT.device)
-    lag_TT = frames - frames[:, None] - 1
-    weight_TT = torch.where(lag_TT >= 0, (1 - decay) * decay ** lag_TT.clamp_min(0).to(comb_NFT), 0)
-    return comb_NFT @ weight_TT
 
 
 def started(
@@ -166,7 +159,7 @@ def started(
     iterations
         Updates of the Kullback-Leibler divergence towards these powers; the decay stays.
     """
-    decay = 10 ** (-6 * frame_s / rt60_s)
+    decay = decay_of(rt60_s, frame_s)
     combs_NFT = torch.cat([comb_NFT, lingering(comb_NFT, decay)])
     model = source_filter.start(
         combs_NFT, bins_hz, generator, vowels=TIMBRES, bumps=BUMPS, breaths=NOISES, breath_bumps=NOISE_BUMPS
@@ -186,4 +179,4 @@ def started(
     return Played(comb_NFT / scale, model, rest, decay, frame_s)
 
 
-__all__ = ["Played", "lingering", "started"]
+__all__ = ["Played", "started"]
