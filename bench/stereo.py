@@ -81,28 +81,32 @@ SETUPS: Mapping[str, Panned | InHall] = {
 }
 
 
-ONE_MASK = VoicesConfig(places=False)
-
-
 def stereo() -> list[dict[str, object]]:
-    """Return a table per material: do nothing, one mask for both channels, Partbook, and ideal ratio masks."""
+    """Return a table per material, with one mask for both channels beside Partbook."""
+    return with_and_without("On two channels", SETUPS, "one mask", VoicesConfig(places=False))
+
+
+def with_and_without(
+    title: str, setups: Mapping[str, Panned | InHall], lacking: str, config: VoicesConfig
+) -> list[dict[str, object]]:
+    """Return a table per material, a row per setup: do nothing, Partbook lacking something, Partbook, ideal masks."""
     torch.set_num_threads(1)
-    columns = ["voices, blind, at most 24 s", "do nothing", "one mask", "Partbook", "ideal ratio masks"]
+    columns = ["voices, blind, at most 24 s", "do nothing", lacking, "Partbook", "ideal ratio masks"]
     tables = []
     for material in (each for each in MATERIAL if each.name in MATERIALS):
         rows = []
-        for name, setup in SETUPS.items():
+        for name, setup in setups.items():
             scores = []
             for files in find_pieces(prepared(material)):
                 voices = voices_of(material, files)
                 _, stems_NS, rate, _, _ = stretch(files, voices)
-                scores.append(scores_of(setup.placed(stems_NS, rate), rate, voices, ONE_MASK, VoicesConfig()))
+                scores.append(_scores(setup.placed(stems_NS, rate), rate, voices, config, VoicesConfig()))
             rows.append([name, *(f"{score:.2f}".replace("-", "−") for score in np.mean(scores, 0))])
-        tables.append({"title": f"On two channels: {material.title}", "columns": columns, "rows": rows})
+        tables.append({"title": f"{title}: {material.title}", "columns": columns, "rows": rows})
     return tables
 
 
-def scores_of(truth_NMS: np.ndarray, rate: int, voices: Sequence[str], *configs: VoicesConfig) -> list[float]:
+def _scores(truth_NMS: np.ndarray, rate: int, voices: Sequence[str], *configs: VoicesConfig) -> list[float]:
     """Return the mean SI-SDR of all voices in all channels: do nothing, as configured, ideal ratio masks."""
     mixture = truth_NMS.sum(0)
     singers = high_to_low(named_singers(voices))
