@@ -3,35 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.signal import oaconvolve
 
 from partbook.audio import recording_from_array
 from partbook.coherent import INTERLEAVED
 from partbook.config import Options, VoicesConfig
-from partbook.data.render import sung_dry
-from partbook.data.scores import bundled_score
 from partbook.dsp.stft import Stft
-from partbook.engine import voices as voices_module
 from partbook.engine.singing import trained
 from partbook.engine.spectra import WHOLE, Analysis
 from partbook.engine.voices import separate_stretch, separate_voices
 from partbook.ensemble import named_voices
 from partbook.evaluate.separation import si_sdr
-from partbook.room.tail import Tail
 from partbook.stems import collect
 
 RATE = 16000
 OFF = (20, -20, 20, -20)
-
-
-@pytest.fixture(scope="module")
-def quartet():
-    """Return four seconds of a sung chorale: stems (N, S), tracks by id, voices."""
-    sung = sung_dry(bundled_score("jesu"), RATE, seed=3)
-    stems = sung.parts[:, 0, RATE : 5 * RATE]
-    voices = named_voices(sung.names)
-    tracks = {voice.id: track.between(1.0, 5.0) for voice, track in zip(voices, sung.tracks, strict=True)}
-    return stems, tracks, voices
 
 
 def separated(x, rate, voices, tracks, **options):
@@ -359,69 +344,3 @@ def _steady(times_s, f0_hz):
     from partbook.pitch.tracks import Track
 
     return Track(times_s, np.full(len(times_s), f0_hz), np.ones(len(times_s)))
-
-
-def in_a_hall(stems_NS, rt60_s, late):
-    """Return stems in a room: the direct sound and a tail of noise, ``late`` times as strong, with no delay."""
-    rng, times_s = np.random.default_rng(5), np.arange(int(rt60_s * RATE)) / RATE
-    responses = rng.standard_normal((len(stems_NS), len(times_s))) * 10 ** (-3 * times_s / rt60_s)
-    responses *= np.sqrt(late / (responses**2).sum(1, keepdims=True))
-    responses[:, 0] = 1
-    return oaconvolve(stems_NS, responses, axes=1)[:, : stems_NS.shape[1]].astype(np.float32)
-
-
-def test_in_a_hall_voices_are_told_apart_better_once_its_tail_is_known():
-    sung = sung_dry(bundled_score("jesu"), RATE, seed=3)
-    voices = named_voices(sung.names)
-    tracks = {voice.id: track.between(1.0, 9.0) for voice, track in zip(voices, sung.tracks, strict=True)}
-    wet = in_a_hall(sung.parts[:, 0, RATE : 9 * RATE], 1.8, 3.0)
-    reached = []
-    for tails in (False, True):
-        config = replace(VoicesConfig(), tails=tails)
-        recording = recording_from_array(wet.sum(0), RATE)
-        result = separate_voices(recording, voices, f0=tracks, options=Options(), config=config)
-        found = images(collect(result), voices)[:, 0]
-        reached.append(np.mean([si_sdr(s, e) for s, e in zip(wet, found, strict=True)]))
-    assert result.config["voices"]["rt60_s"] == pytest.approx(1.8, rel=0.25)
-    assert 0.5 < result.config["voices"]["late"] <= 1
-    assert reached[1] > reached[0] + 0.4
-
-
-def test_dry_voices_are_separated_as_if_there_were_no_rooms(quartet):
-    stems, tracks, voices = quartet
-    recording = recording_from_array(stems.sum(0), RATE)
-    results = [
-        separate_voices(recording, voices, f0=tracks, options=Options(), config=replace(VoicesConfig(), tails=tails))
-        for tails in (False, True)
-    ]
-    assert results[1].config["voices"]["rt60_s"] == results[1].config["voices"]["late"] == 0
-    without, with_tails = (images(collect(result), voices) for result in results)
-    assert np.array_equal(without, with_tails)
-
-
-def test_stems_and_residual_sum_to_the_mixture_in_a_hall_too(quartet):
-    stems, tracks, voices = quartet
-    x_MS, told = torch.from_numpy(in_a_hall(stems, 1.8, 3.0).sum(0)[None]), [tracks[voice.id] for voice in voices]
-    config = replace(VoicesConfig(), shared_background=1.0)
-    hall = {"tail": Tail(1.8, 1.0)}
-    found = separate_stretch(x_MS, 0, told, Analysis.of(RATE, config), Options(), config, **hall)
-    assert found.shape == (4, *x_MS.shape)
-    torch.testing.assert_close(found.sum(0), x_MS, rtol=0, atol=1e-5)
-
-
-def test_what_is_told_of_voices_is_told_of_the_recording_without_its_tail(quartet, monkeypatch):
-    stems, tracks, voices = quartet
-    x_MS, told = torch.from_numpy(stems.sum(0)[None]).float(), [tracks[voice.id] for voice in voices]
-    analysis, tail, heard = Analysis.of(RATE, VoicesConfig()), Tail(1.8, 1.0), []
-
-    def noted(power_FT, *arguments):
-        heard.append(power_FT)
-        return powers(power_FT, *arguments)
-
-    powers = voices_module._powers
-    monkeypatch.setattr(voices_module, "_powers", noted)
-    separate_stretch(x_MS, 0, told, analysis, Options(), VoicesConfig(), tail=tail)
-    power_FT = analysis.stft(x_MS)[0, : analysis.bins].abs() ** 2
-    dry_FT = tail.taken_off(power_FT, analysis.frame_s)
-    assert dry_FT.mean() < 0.9 * power_FT.mean()
-    torch.testing.assert_close(heard[0] / heard[0].mean(), dry_FT / dry_FT.mean())

@@ -19,9 +19,7 @@ def sung(frames=400, seed=0):
             stop, f0 = start + int(rng.integers(8, 25)), rng.uniform(10, 24)
             for partial in range(1, int((len(BINS_HZ) - 3) / f0)):
                 centre = round(partial * f0)
-                comb_FT[centre - 1 : centre + 2, start:stop] = torch.tensor([0.25, 1.0, 0.25])[
-                    : len(BINS_HZ) - centre + 1, None
-                ]
+                comb_FT[centre - 1 : centre + 2, start:stop] = torch.tensor([[0.25], [1.0], [0.25]])
             start = stop
     levels = torch.from_numpy(10 ** rng.uniform(-1, 1, (3, 1, 1))).float()
     return comb_NFT, levels * comb_NFT

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..axes import Gain_NM, Power_NFT, Spectrum_MFT
 from ..dsp.divergence import EPS
-from ..dsp.lingering import decay_of
+from ..dsp.lingering import decay_of, lingering
 from . import fullrank
 
 Power_MFT = Float[Tensor, "M F T"]
@@ -165,11 +165,8 @@ def tails(power_NFT: Power_NFT, hop_s: float, rt60_s: float) -> Power_NFT:
 
     Per frame the reverberation falls by ``d = 10^(-6 hop / rt60)``.
     """
-    decay, tails_NFT, level_NF = decay_of(rt60_s, hop_s), torch.zeros_like(power_NFT), 0.0
-    for t in range(1, power_NFT.shape[-1]):
-        level_NF = decay * level_NF + 0.1 * power_NFT[..., t - 1]
-        tails_NFT[..., t] = level_NF
-    return tails_NFT
+    decay = decay_of(rt60_s, hop_s)
+    return 0.1 / (1 - decay) * lingering(power_NFT, decay)
 
 
 def spot_gains(sources: int, microphones: int, spots: Sequence[Sequence[int]]) -> Gain_NM:
