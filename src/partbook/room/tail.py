@@ -33,6 +33,11 @@ ROOMY_S, ROOMY_SHARE = (0.8, 1.1), (0.15, 0.4)
 """Reverberation times, and shares of a lasting sound that linger, between which a room begins to count. Where it is
 less, a voice that trails off looks the same, and the models of voices bear it."""
 
+CHAMBER_S, PLAIN, DOUBT = 0.6, 0.02, 4.0
+"""A reverberation time that is none of a hall, and how much better than that a hall's must explain each bin that is
+asked: at least the second, and the third over the root of their number, for a few seconds tell little. At twice as much
+it counts in full."""
+
 MOST_SHARE = 0.5
 """More is not taken off: too much costs more than too little."""
 
@@ -148,7 +153,7 @@ def heard_in(power_FT: Power_FT, comb_NFT: Power_NFT, bins_hz: Float[Tensor, " F
 
 
 def told_by(heard: Sequence[Heard]) -> Tail:
-    """Return the tail that stretches tell of together; none where there is hardly any.
+    """Return the tail that stretches tell of together; none where there is hardly any, or it is not plain.
 
     Examples
     --------
@@ -162,9 +167,11 @@ def told_by(heard: Sequence[Heard]) -> Tail:
     shares = asked @ np.stack([np.log(each.shares + 1e-3) for each in heard]) / asked.sum()
     best = _lowest(costs)
     rt60_s, share = (float(np.exp(np.interp(best, range(len(costs)), logs))) for logs in (np.log(RT60_S), shares))
-    counts = _ramp(rt60_s, *ROOMY_S) * _ramp(share, *ROOMY_SHARE)
+    gain = float(np.interp(np.log(CHAMBER_S), np.log(RT60_S), costs) - costs.min())
+    plain = max(PLAIN, DOUBT / float(np.sqrt(asked.sum())))
+    counts = _ramp(rt60_s, *ROOMY_S) * _ramp(share, *ROOMY_SHARE) * _ramp(gain, plain, 2 * plain)
     share = min(share, MOST_SHARE)
-    return Tail(rt60_s, counts * share / (1 - share)) if counts else DRY
+    return Tail(rt60_s, float(counts * share / (1 - share))) if counts else DRY
 
 
 def _lowest(costs: np.ndarray) -> float:
